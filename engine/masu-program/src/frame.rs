@@ -1,0 +1,190 @@
+//! What init tells the engine: fixed-size frames over one `SOCK_SEQPACKET` pair.
+
+use serde::{Deserialize, Serialize};
+
+/// Size of every frame, in bytes.
+pub const FRAME_SIZE: usize = 160;
+
+/// The most of the kernel's own explanation (fsopen(2) keeps a log) that fits a frame, in bytes.
+pub const DETAIL_SIZE: usize = FRAME_SIZE - 16;
+
+/// A place where parent and child wait for each other. Both walk the same list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Barrier {
+    /// The user namespace exists; the engine writes its id maps.
+    Mapped,
+    /// Nothing is left to do but to execute; the engine writes the state and the pid file.
+    Ready,
+}
+
+/// One message from init to the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame {
+    /// The process went on in a child, whose pid this is, as the engine sees it.
+    Forked {
+        /// The pid.
+        pid: i32,
+    },
+    /// A barrier is reached; init waits for one byte.
+    Reached(Barrier),
+    /// A step failed, and init ends.
+    Failed {
+        /// Number of the step.
+        step: u32,
+        /// What of it.
+        part: Part,
+        /// The errno.
+        errno: u16,
+        /// What the kernel said beside the errno, up to its first NUL.
+        detail: [u8; DETAIL_SIZE],
+    },
+}
+
+macro_rules! parts {
+    ($($variant:ident = $text:literal,)*) => {
+        /// The operation within a step that failed. Its name is the system call's where there is one.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each is named by its text")]
+        #[repr(u8)]
+        pub enum Part { $($variant,)* }
+
+        impl Part {
+            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// What a message calls it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+parts! {
+    Decode = "decode the program",
+    Open = "open",
+    OpenTarget = "open the mount point",
+    OpenParent = "open the directory above",
+    OpenNull = "open /dev/null",
+    MakeDirectory = "mkdir",
+    MakeFile = "create the mount point",
+    MakeNode = "mknod",
+    MakeSymlink = "symlink",
+    Unlink = "unlink",
+    Stat = "stat",
+    ChangeMode = "chmod",
+    ChangeOwner = "chown",
+    WrongDevice = "compare the device number",
+    Write = "write",
+    Read = "read",
+    FsOpen = "fsopen",
+    FsConfig = "fsconfig",
+    FsCreate = "fsconfig create",
+    FsMount = "fsmount",
+    OpenTree = "open_tree",
+    SetAttributes = "mount_setattr",
+    Attach = "move_mount",
+    Propagate = "mount",
+    ChangeDirectory = "chdir",
+    Outside = "getcwd",
+    PivotRoot = "pivot_root",
+    Detach = "umount",
+    Chroot = "chroot",
+    Join = "setns",
+    Unshare = "unshare",
+    Fork = "clone3",
+    SetDumpable = "prctl PR_SET_DUMPABLE",
+    SetHostname = "sethostname",
+    SetDomainname = "setdomainname",
+    JoinKeyring = "keyctl",
+    SetLimit = "setrlimit",
+    KeepCapabilities = "prctl PR_SET_KEEPCAPS",
+    SetGroups = "setgroups",
+    SetGid = "setresgid",
+    SetUid = "setresuid",
+    DropBounding = "prctl PR_CAPBSET_DROP",
+    SetCapabilities = "capset",
+    RaiseAmbient = "prctl PR_CAP_AMBIENT",
+    SetNoNewPrivileges = "prctl PR_SET_NO_NEW_PRIVS",
+    SetSignals = "rt_sigaction",
+    CloseRange = "close_range",
+    Search = "find",
+    AwaitStart = "wait for start",
+    Allocate = "mmap",
+    Execute = "execve",
+}
+
+impl Frame {
+    /// The bytes on the socket.
+    #[must_use]
+    pub fn encode(&self) -> [u8; FRAME_SIZE] {
+        let mut bytes = [0; FRAME_SIZE];
+        let (kind, code, errno, number): (u8, u8, u16, u32) = match *self {
+            Self::Forked { pid } => (0, 0, 0, pid.cast_unsigned()),
+            Self::Reached(barrier) => (1, barrier as u8, 0, 0),
+            Self::Failed { step, part, errno, .. } => (2, part as u8, errno, step),
+        };
+        let [errno_low, errno_high] = errno.to_le_bytes();
+        let [a, b, c, d] = number.to_le_bytes();
+        for (byte, value) in bytes.iter_mut().zip([kind, code, errno_low, errno_high, a, b, c, d]) {
+            *byte = value;
+        }
+        if let (Self::Failed { detail, .. }, Some(space)) = (self, bytes.last_chunk_mut::<DETAIL_SIZE>()) {
+            *space = *detail;
+        }
+        bytes
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote; `None` when it did not.
+    #[must_use]
+    pub fn decode(bytes: &[u8; FRAME_SIZE]) -> Option<Self> {
+        let &[kind, code, errno_low, errno_high, a, b, c, d] = bytes.first_chunk()?;
+        let number = u32::from_le_bytes([a, b, c, d]);
+        match kind {
+            0 => Some(Self::Forked { pid: number.cast_signed() }),
+            1 => [Barrier::Mapped, Barrier::Ready].into_iter().find(|b| *b as u8 == code).map(Self::Reached),
+            2 => Some(Self::Failed {
+                step: number,
+                part: *Part::ALL.get(usize::from(code))?,
+                errno: u16::from_le_bytes([errno_low, errno_high]),
+                detail: *bytes.last_chunk()?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_frame_survives_the_socket() {
+        let mut detail = [0; DETAIL_SIZE];
+        detail[..5].copy_from_slice(b"hello");
+        detail[DETAIL_SIZE - 1] = b'!';
+        let mut frames = vec![
+            Frame::Forked { pid: 4_194_304 },
+            Frame::Reached(Barrier::Mapped),
+            Frame::Reached(Barrier::Ready),
+        ];
+        frames.extend(Part::ALL.iter().map(|part| Frame::Failed {
+            step: 70_000,
+            part: *part,
+            errno: 38,
+            detail,
+        }));
+        for frame in frames {
+            assert_eq!(Frame::decode(&frame.encode()), Some(frame));
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        for start in [[3, 0], [1, 2], [2, 255]] {
+            let mut bytes = [0; FRAME_SIZE];
+            bytes[..2].copy_from_slice(&start);
+            assert_eq!(Frame::decode(&bytes), None, "{start:?}");
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The vocabulary of a program: everything that init can do.
+
+use bitflags::bitflags;
+use serde::{Deserialize, Serialize};
+
+use crate::{Barrier, CText, Texts};
+
+/// One thing that init does, with everything it needs to do it.
+///
+/// The order of the variants is the order in which a container is made; the engine's plan is where each
+/// ordering constraint is stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub enum Step<'a> {
+    /// Writes `score` to the process's own `oom_score_adj`, proc(5), below the host's procfs.
+    AdjustOomScore {
+        /// The host's `/proc`.
+        proc: Fd,
+        /// -1000 to 1000.
+        score: i32,
+    },
+    /// Joins namespaces: setns(2) on a namespace or on a pidfd (Linux 5.8).
+    JoinNamespaces {
+        /// A namespace, or a pidfd.
+        fd: Fd,
+        /// Which of them; for a namespace's own descriptor exactly one.
+        namespaces: Namespaces,
+    },
+    /// Leaves namespaces for new ones: unshare(2).
+    Unshare {
+        /// Which of them.
+        namespaces: Namespaces,
+    },
+    /// Sets the clocks of the time namespace that the next fork enters, time_namespaces(7).
+    SetTimeOffsets {
+        /// The host's `/proc`.
+        proc: Fd,
+        /// The lines for `timens_offsets`.
+        offsets: CText<'a>,
+    },
+    /// Goes on in a child of the engine: clone3(2) with `CLONE_PARENT`. The process so far ends.
+    Fork {
+        /// The new namespaces of the child.
+        namespaces: Namespaces,
+        /// The unified cgroup that the child starts in: `CLONE_INTO_CGROUP` (Linux 5.7).
+        cgroup: Option<Fd>,
+    },
+    /// Tells the engine that the barrier is reached, and waits until it lets go.
+    Barrier(Barrier),
+    /// Writes `0` to the `tasks` file of a v1 hierarchy: the only way in that waits for no RCU grace period.
+    AttachCgroup {
+        /// The `tasks` file, opened for writing.
+        tasks: Fd,
+    },
+    /// Becomes another user of its own user namespace, keeping its capabilities.
+    ChangeIdentity(Identity<'a>),
+    /// Makes the process undumpable, prctl(2) `PR_SET_DUMPABLE`: nothing in the container can trace it or
+    /// read its descriptors (CVE-2019-5736, CVE-2016-9962).
+    HideFromTracers,
+    /// sethostname(2)
+    SetHostname {
+        /// The name.
+        name: CText<'a>,
+    },
+    /// setdomainname(2)
+    SetDomainname {
+        /// The name.
+        name: CText<'a>,
+    },
+    /// Writes a kernel parameter, proc_sys(5), below the host's procfs; never through a mount, never through
+    /// a symbolic link (CVE-2025-52881). It is the parameter of the namespaces that the process is in.
+    WriteSysctl {
+        /// The host's `/proc`.
+        proc: Fd,
+        /// Path below `/proc`, such as `sys/net/ipv4/ip_forward`.
+        path: CText<'a>,
+        /// What to write.
+        value: CText<'a>,
+    },
+    /// Joins a new session keyring, session-keyring(7), so that the host's keys stay outside.
+    JoinKeyring {
+        /// Its name.
+        name: CText<'a>,
+    },
+    /// Changes how mounts at and below `/` propagate, while the host's tree is still in view.
+    SetHostPropagation(Propagation),
+    /// Attaches the root file system on top of `/` and keeps it: all paths below are resolved in it.
+    OpenRoot {
+        /// Where it comes from.
+        source: Source<'a>,
+    },
+    /// Keeps the current `/` as the root in which paths are resolved: no mount namespace, nothing to attach.
+    OpenRootDirectory {
+        /// Path on the host.
+        path: CText<'a>,
+    },
+    /// Makes a mount and attaches it below the root.
+    Mount {
+        /// Where it comes from.
+        source: Source<'a>,
+        /// Where it goes.
+        target: Target<'a>,
+        /// What changes on the mount itself.
+        attributes: Attributes,
+        /// What changes on it and on all below.
+        recursive: Attributes,
+        /// How it propagates; in order.
+        propagation: [Option<Propagation>; 2],
+    },
+    /// Makes a device node, or binds the host's where a node cannot be made.
+    MakeDevice {
+        /// Path below the root.
+        path: CText<'a>,
+        /// Type of the node.
+        kind: FileKind,
+        /// Permission bits.
+        mode: u32,
+        /// Major and minor number.
+        number: (u32, u32),
+        /// Owner and group.
+        owner: (u32, u32),
+        /// How it comes into being.
+        source: DeviceSource<'a>,
+    },
+    /// Makes a symbolic link; one that exists is replaced if the step says so, and left alone otherwise.
+    MakeSymlink {
+        /// What the link says.
+        target: CText<'a>,
+        /// Path below the root.
+        path: CText<'a>,
+        /// Whether what is there now goes.
+        replace: bool,
+    },
+    /// Makes a directory below the root, with the directories above it, where it is missing.
+    MakeDirectory {
+        /// Path below the root.
+        path: CText<'a>,
+    },
+    /// Covers a path: a directory with an empty read-only one, a file with `/dev/null`. A missing one is skipped.
+    MaskPath {
+        /// Path below the root.
+        path: CText<'a>,
+    },
+    /// Makes a path and all below read-only by a mount of itself. A missing one is skipped.
+    ProtectPath {
+        /// Path below the root.
+        path: CText<'a>,
+    },
+    /// Makes the mount of the root read-only, without what is mounted below.
+    ProtectRoot,
+    /// Makes the root the process's `/`.
+    EnterRoot(Entry),
+    /// Changes how the new `/` propagates.
+    SetRootPropagation(Propagation),
+    /// prlimit(2)
+    SetResourceLimit {
+        /// The number of the resource, getrlimit(2).
+        resource: u32,
+        /// Soft limit; `u64::MAX` for none.
+        soft: u64,
+        /// Hard limit; `u64::MAX` for none.
+        hard: u64,
+    },
+    /// umask(2)
+    SetUmask {
+        /// Permission bits that new files lack.
+        mask: u32,
+    },
+    /// chdir(2), and proves that the directory is inside the root (CVE-2024-21626).
+    ChangeDirectory {
+        /// Path in the container.
+        path: CText<'a>,
+        /// What happens when the permission is missing.
+        access: Access,
+    },
+    /// Drops all capabilities but these from the bounding set.
+    LimitCapabilities {
+        /// One bit for each capability that stays.
+        bounding: u64,
+    },
+    /// capset(2) and the ambient set; the last change of what the process may do.
+    SetCapabilities {
+        /// One bit for each capability.
+        effective: u64,
+        /// One bit for each capability.
+        permitted: u64,
+        /// One bit for each capability.
+        inheritable: u64,
+        /// One bit for each capability.
+        ambient: u64,
+    },
+    /// prctl(2) `PR_SET_NO_NEW_PRIVS`
+    ForbidNewPrivileges,
+    /// Reads the home directory of a user from the container's `/etc/passwd`, for the environment; `/` if
+    /// there is none.
+    FindHome {
+        /// The user.
+        uid: u32,
+    },
+    /// Finds the first of the programs that exists and may be executed.
+    FindProgram {
+        /// Paths in the container, in the order of the search.
+        programs: Texts<'a>,
+    },
+    /// Waits for a byte from `masu start` in the container's fifo.
+    AwaitStart {
+        /// The fifo, opened for reading and writing.
+        fifo: Fd,
+    },
+    /// execve(2): the end of init, and the beginning of the container's process.
+    Execute {
+        /// Number of descriptors after standard error that stay open.
+        preserve: u32,
+        /// The arguments, the name first.
+        arguments: Texts<'a>,
+        /// The environment.
+        environment: Texts<'a>,
+    },
+}
+
+/// A descriptor that the engine opened; init finds it under the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fd(pub i32);
+
+/// Where a mount comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub enum Source<'a> {
+    /// A new instance of a file system: fsopen(2), fsconfig(2), fsmount(2).
+    Filesystem {
+        /// Its type.
+        kind: CText<'a>,
+        /// Parameters without a value.
+        flags: Texts<'a>,
+        /// Parameters with one: name and value by turns.
+        parameters: Texts<'a>,
+    },
+    /// A detached tree that the engine cloned from the host with open_tree(2).
+    Tree {
+        /// The tree.
+        fd: Fd,
+    },
+    /// A tree that init clones itself, for an engine without the privilege to do so.
+    Path {
+        /// Path on the host.
+        path: CText<'a>,
+        /// Whether what is mounted below comes along.
+        recursive: bool,
+    },
+}
+
+/// Where a mount goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub struct Target<'a> {
+    /// Path below the root; made where it is missing, a file for the mount of a file.
+    pub path: CText<'a>,
+    /// Whether a symbolic link on the way is an error, as for `/proc` and `/sys` (CVE-2019-19921).
+    pub no_symlinks: bool,
+}
+
+/// Attributes of a mount, as mount_setattr(2) has them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// `MOUNT_ATTR_*` to set.
+    pub set: u64,
+    /// `MOUNT_ATTR_*` to clear.
+    pub clear: u64,
+}
+
+impl Attributes {
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// How mounts propagate, mount_namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Propagation {
+    /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE` or `MS_UNBINDABLE`.
+    pub mode: u32,
+    /// Whether all mounts below change too.
+    pub recursive: bool,
+}
+
+/// How a device node comes into being.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub enum DeviceSource<'a> {
+    /// mknod(2)
+    Node,
+    /// A mount of the host's node, cloned by the engine.
+    Tree(Fd),
+    /// A mount of the host's node, cloned by init.
+    Path(CText<'a>),
+}
+
+/// Type of a device node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileKind {
+    /// `S_IFCHR`
+    Character,
+    /// `S_IFBLK`
+    Block,
+    /// `S_IFIFO`
+    Fifo,
+}
+
+/// How the root becomes `/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry {
+    /// pivot_root(2); the host's tree is detached.
+    Pivot,
+    /// chroot(2) alone, in the mount namespace of the host.
+    Chroot,
+}
+
+/// What a missing permission on a working directory means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Access {
+    /// The user of the container is tried after the change of identity.
+    Attempted,
+    /// It is an error.
+    Required,
+}
+
+/// User, group and further groups of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub struct Identity<'a> {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Further groups, four bytes each in the machine's order; `None` leaves them as they are, for a
+    /// user namespace that forbids setgroups(2).
+    pub groups: Option<&'a [u8]>,
+}
+
+impl Identity<'_> {
+    /// The most groups that a program carries.
+    pub const GROUPS_MAX: usize = 1024;
+}
+
+bitflags! {
+    /// Kinds of namespaces: the `CLONE_NEW*` bits of clone(2).
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub struct Namespaces: u64 {
+        /// `CLONE_NEWTIME` (Linux 5.6)
+        const TIME = 0x0000_0080;
+        /// `CLONE_NEWNS`
+        const MOUNT = 0x0002_0000;
+        /// `CLONE_NEWCGROUP`
+        const CGROUP = 0x0200_0000;
+        /// `CLONE_NEWUTS`
+        const UTS = 0x0400_0000;
+        /// `CLONE_NEWIPC`
+        const IPC = 0x0800_0000;
+        /// `CLONE_NEWUSER`
+        const USER = 0x1000_0000;
+        /// `CLONE_NEWPID`
+        const PID = 0x2000_0000;
+        /// `CLONE_NEWNET`
+        const NETWORK = 0x4000_0000;
+    }
+}
+
+impl Serialize for Namespaces {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.bits().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Namespaces {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self::from_bits_truncate)
+    }
+}

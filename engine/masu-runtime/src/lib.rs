@@ -1,0 +1,3 @@
+//! Being written.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
