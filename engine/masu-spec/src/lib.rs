@@ -1,0 +1,29 @@
+//! config.json of the OCI runtime specification 1.3.0, read and checked, and the specification's other JSON.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod capabilities;
+mod config;
+mod mount_options;
+mod namespaces;
+mod propagation;
+mod resources;
+mod rlimits;
+mod text;
+
+pub use capabilities::{CAPABILITY_NAMES, Capabilities, capability_name, capability_number};
+pub use config::{
+    Config, Device, DeviceKind, IdMapping, Linux, Mount, Process, Root, Sysctl, TimeOffset, TimeOffsets,
+    User, Warning,
+};
+pub use mount_options::{Atime, AttrChange, Bind, MountAttr, MountFlags, MountOptions};
+pub use namespaces::{Namespace, NamespaceEntry, NamespaceKind, Namespaces};
+pub use propagation::{PROPAGATION_NAMES, Propagation, PropagationMode};
+pub use resources::{
+    BlockIo, Cpu, DeviceAccess, DeviceRule, DeviceRuleKind, HugepageLimit, InterfacePriority, Memory,
+    Network, Resources, ThrottleDevice, WeightDevice,
+};
+pub use rlimits::{RLIMIT_NAMES, Rlimit, rlimit_number};
+pub use text::Str;
