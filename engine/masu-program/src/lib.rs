@@ -80,7 +80,8 @@ mod tests {
     fn steps_come_back_in_order_and_borrow_their_texts() {
         let steps = [
             Step::SetHostname { name: CText::new(c"masu") },
-            Step::AdjustOomScore { proc: Fd(7), score: -3 },
+            Step::AdjustOomScore { score: CText::new(c"-3") },
+            Step::AttachCgroup { tasks: Fd(7) },
             Step::Barrier(Barrier::Ready),
             Step::Execute {
                 preserve: 0,

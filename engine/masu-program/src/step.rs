@@ -12,12 +12,17 @@ use crate::{Barrier, CText, Texts};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
 pub enum Step<'a> {
-    /// Writes `score` to the process's own `oom_score_adj`, proc(5), below the host's procfs.
-    AdjustOomScore {
+    /// Keeps the host's procfs at hand for the steps that write below it.
+    HoldProc {
         /// The host's `/proc`.
         proc: Fd,
-        /// -1000 to 1000.
-        score: i32,
+    },
+    /// Lets go of the host's procfs: nothing of the host is open when the container's paths are walked.
+    ReleaseProc,
+    /// Writes `score` to the process's own `oom_score_adj`, proc(5), below the host's procfs.
+    AdjustOomScore {
+        /// -1000 to 1000, in decimal.
+        score: CText<'a>,
     },
     /// Joins namespaces: setns(2) on a namespace or on a pidfd (Linux 5.8).
     JoinNamespaces {
@@ -33,8 +38,6 @@ pub enum Step<'a> {
     },
     /// Sets the clocks of the time namespace that the next fork enters, time_namespaces(7).
     SetTimeOffsets {
-        /// The host's `/proc`.
-        proc: Fd,
         /// The lines for `timens_offsets`.
         offsets: CText<'a>,
     },
@@ -70,8 +73,6 @@ pub enum Step<'a> {
     /// Writes a kernel parameter, proc_sys(5), below the host's procfs; never through a mount, never through
     /// a symbolic link (CVE-2025-52881). It is the parameter of the namespaces that the process is in.
     WriteSysctl {
-        /// The host's `/proc`.
-        proc: Fd,
         /// Path below `/proc`, such as `sys/net/ipv4/ip_forward`.
         path: CText<'a>,
         /// What to write.
@@ -146,8 +147,11 @@ pub enum Step<'a> {
         /// Path below the root.
         path: CText<'a>,
     },
-    /// Makes the mount of the root read-only, without what is mounted below.
-    ProtectRoot,
+    /// Makes one mount read-only, without what is mounted below.
+    ProtectMount {
+        /// Path below the root of the mount; `/` for the root itself.
+        path: CText<'a>,
+    },
     /// Makes the root the process's `/`.
     EnterRoot(Entry),
     /// Changes how the new `/` propagates.
@@ -218,7 +222,43 @@ pub enum Step<'a> {
     },
 }
 
-/// A descriptor that the engine opened; init finds it under the same number.
+impl<'a> Step<'a> {
+    /// The step with its descriptor's number replaced by what `open` gives for it.
+    ///
+    /// `None` when there is no such descriptor, as for a cgroup that the engine may not use: then the step
+    /// has nothing to act on.
+    #[must_use]
+    pub fn with_descriptor(self, open: impl FnOnce(Fd) -> Option<Fd>) -> Option<Self> {
+        Some(match self {
+            Self::HoldProc { proc } => Self::HoldProc { proc: open(proc)? },
+            Self::JoinNamespaces { fd, namespaces } => Self::JoinNamespaces { fd: open(fd)?, namespaces },
+            Self::Fork { namespaces, cgroup } => Self::Fork { namespaces, cgroup: cgroup.and_then(open) },
+            Self::AttachCgroup { tasks } => Self::AttachCgroup { tasks: open(tasks)? },
+            Self::OpenRoot { source } => Self::OpenRoot { source: source.with_descriptor(open)? },
+            Self::Mount { source, target, attributes, recursive, propagation } => {
+                let source = source.with_descriptor(open)?;
+                Self::Mount { source, target, attributes, recursive, propagation }
+            }
+            Self::MakeDevice { path, kind, mode, number, owner, source: DeviceSource::Tree(fd) } => {
+                let source = DeviceSource::Tree(open(fd)?);
+                Self::MakeDevice { path, kind, mode, number, owner, source }
+            }
+            Self::AwaitStart { fifo } => Self::AwaitStart { fifo: open(fifo)? },
+            step => step,
+        })
+    }
+}
+
+impl<'a> Source<'a> {
+    fn with_descriptor(self, open: impl FnOnce(Fd) -> Option<Fd>) -> Option<Self> {
+        match self {
+            Self::Tree { fd } => open(fd).map(|fd| Self::Tree { fd }),
+            source => Some(source),
+        }
+    }
+}
+
+/// A descriptor that the engine opened; init finds it under the same number, and closes it after the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fd(pub i32);
 

@@ -42,7 +42,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for CText<'a> {
 }
 
 /// A list of C strings, one after the other, each with its NUL.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Texts<'a> {
     encoded: &'a [u8],
 }

@@ -29,6 +29,7 @@ compile_error!("masu-sys knows Linux on x86_64, aarch64 and riscv64");
 
 mod arch;
 pub mod capability;
+pub mod errno;
 pub mod exec;
 pub mod fd;
 pub mod keyring;

@@ -1,0 +1,64 @@
+//! The root: attached on top of the host's, filled, and entered.
+
+use core::ffi::CStr;
+
+use masu_program::{Entry, Part, Propagation, Source};
+use rustix::{
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    fs::{CWD, OFlags},
+    mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags},
+};
+
+use crate::{
+    failure::{At, Result},
+    filesystem, path,
+};
+
+/// Changes how the mount at `/`, or all mounts, propagate.
+pub(crate) fn set_propagation(propagation: Propagation) -> Result<()> {
+    let mut flags = MountPropagationFlags::from_bits_truncate(propagation.mode);
+    if propagation.recursive {
+        flags |= MountPropagationFlags::REC;
+    }
+    rustix::mount::mount_change(c"/", flags).at(Part::Propagate)
+}
+
+/// Attaches the root file system and opens it.
+///
+/// It goes on top of `/`, not onto its own path: that path may be out of reach for a user namespace, and
+/// where it is attached does not matter, since the pivot moves it.
+pub(crate) fn attach(source: &Source<'_>) -> Result<OwnedFd> {
+    let tree = filesystem::open_source(source)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(tree.as_fd(), c"", CWD, c"/", flags).at(Part::Attach)?;
+    Ok(tree)
+}
+
+/// Opens a root that stays where it is.
+pub(crate) fn open(path: &CStr) -> Result<OwnedFd> {
+    path::open_on_host(path, OFlags::PATH | OFlags::DIRECTORY).at(Part::Open)
+}
+
+/// Makes `root` the process's `/`, and leaves no way back to the host's tree.
+pub(crate) fn enter(root: BorrowedFd<'_>, entry: Entry) -> Result<()> {
+    match entry {
+        Entry::Pivot => pivot(root)?,
+        Entry::Chroot => {
+            rustix::process::fchdir(root).at(Part::ChangeDirectory)?;
+            rustix::process::chroot(c".").at(Part::Chroot)?;
+        }
+    }
+    rustix::process::chdir(c"/").at(Part::ChangeDirectory)
+}
+
+fn pivot(root: BorrowedFd<'_>) -> Result<()> {
+    let host = path::open_on_host(c"/", OFlags::PATH | OFlags::DIRECTORY).at(Part::Open)?;
+    rustix::process::fchdir(root).at(Part::ChangeDirectory)?;
+    // Both paths may be the same: the host's tree then lies on top of the new root, pivot_root(2), NOTES.
+    rustix::process::pivot_root(c".", c".").at(Part::PivotRoot)?;
+    rustix::process::fchdir(&host).at(Part::ChangeDirectory)?;
+    // Before the detach: with shared mounts the detach would travel to the host.
+    let slaves = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    rustix::mount::mount_change(c".", slaves).at(Part::Propagate)?;
+    rustix::mount::unmount(c".", UnmountFlags::DETACH).at(Part::Detach)
+}
