@@ -1,0 +1,54 @@
+//! The version 1 cpuset controller starts every cgroup empty, and an empty one takes no task (ENOSPC).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use masu_spec::Resources;
+use rustix::io::Errno;
+
+use crate::cgroup::Member;
+use crate::dir::Dir;
+use crate::error::{Error, Refused, Result};
+
+/// Gives each directory on the way, root first, its parent's CPUs and memory nodes where it has none, and the
+/// last one what the config says. The config comes first there: its parent's whole set could clash with a sibling's
+/// `cpu_exclusive`.
+pub(crate) fn fill(member: &Member, dirs: &[Dir], resources: &Resources<'_>) -> Result<()> {
+    let files = if member.noprefix { ["cpus", "mems"] } else { ["cpuset.cpus", "cpuset.mems"] };
+    let asked = [&resources.cpu.cpus, &resources.cpu.mems];
+    let fields = ["linux.resources.cpu.cpus", "linux.resources.cpu.mems"];
+    for ((file, asked), field) in files.into_iter().zip(asked).zip(fields) {
+        if let (Some(value), Some(leaf)) = (asked, dirs.last().filter(|_| dirs.len() > 1)) {
+            fill_parents(member, dirs.split_last().map_or(dirs, |(_, above)| above), file)?;
+            leaf.write(file, value).map_err(|errno| refused(member, file, value, field, errno))?;
+        } else {
+            fill_parents(member, dirs, file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Walks up to the nearest directory that has a value, and copies it down from there.
+fn fill_parents(member: &Member, dirs: &[Dir], file: &str) -> Result<()> {
+    let mut empty: Vec<&Dir> = Vec::new();
+    let mut value = String::new();
+    for dir in dirs.iter().rev() {
+        let text = dir.read(file).map_err(|errno| member.failed("read", file, errno))?;
+        if !text.trim().is_empty() {
+            value = text;
+            break;
+        }
+        empty.push(dir);
+    }
+    for dir in empty.into_iter().rev() {
+        dir.write(file, value.trim()).map_err(|errno| member.failed("write", file, errno))?;
+    }
+    Ok(())
+}
+
+fn refused(member: &Member, file: &str, value: &str, field: &str, errno: Errno) -> Error {
+    let hint = matches!(errno, Errno::INVAL | Errno::RANGE | Errno::ACCESS)
+        .then(|| "only CPUs and memory nodes that are online and that the parent cgroup has".into());
+    let (field, value, file) = (field.into(), value.into(), file.into());
+    Error::Refused(Refused { field, value, file, cgroup: member.path.clone(), errno, hint }.into())
+}

@@ -1,0 +1,226 @@
+//! What the machine offers: which hierarchies are mounted, where, with which controllers, and where this
+//! process is in them. The parsing is pure; [`Layout::probe`] alone reads files.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::dir::read_path;
+use crate::error::{Error, Result};
+
+/// One mounted hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hierarchy {
+    /// Where it is mounted.
+    pub mount_point: String,
+    /// Which cgroup of the hierarchy the mount shows as its root: `/` but for containers without a cgroup
+    /// namespace, which see a bind mount of their own cgroup.
+    pub root: String,
+    /// The controllers in the kernel's order, such as `cpu`, `cpuacct`; a named hierarchy has the one
+    /// entry `name=systemd`. For the unified hierarchy, those of `cgroup.controllers`.
+    pub controllers: Vec<String>,
+    /// This process's cgroup in the hierarchy as /proc/self/cgroup says it, relative to the cgroup namespace.
+    pub own: String,
+    /// Mounted with `noprefix`, so that the files of cpuset lack their prefix (Android does that).
+    pub noprefix: bool,
+}
+
+impl Hierarchy {
+    /// Does the hierarchy carry this controller?
+    pub fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|name| name == controller)
+    }
+
+    /// The name people know it by, the last part of the mount point: `cpu,cpuacct`, `systemd`.
+    pub fn name(&self) -> &str {
+        self.mount_point.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// This process's cgroup as a path below the mount point, or None when the mount does not show it: then
+    /// the process is outside of its cgroup namespace's root, or of the bind mount that it sees.
+    pub fn own_below_mount(&self) -> Option<&str> {
+        if self.own.starts_with("/..") {
+            return None;
+        }
+        match self.root.as_str() {
+            "/" => Some(&self.own),
+            root => match self.own.strip_prefix(root)? {
+                "" => Some("/"),
+                below => below.starts_with('/').then_some(below),
+            },
+        }
+    }
+}
+
+/// How control groups are mounted here (cgroups(7), "Cgroups version 1" and "version 2").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout {
+    /// No cgroup file system is mounted.
+    None,
+    /// Version 1 hierarchies alone.
+    V1 {
+        /// In the order of /proc/self/cgroup.
+        hierarchies: Vec<Hierarchy>,
+    },
+    /// Version 1 hierarchies, and the unified one beside them. Its `controllers` are often none (systemd
+    /// keeps its own bookkeeping there), but may be what no version 1 hierarchy has, such as hugetlb.
+    Hybrid {
+        /// In the order of /proc/self/cgroup.
+        hierarchies: Vec<Hierarchy>,
+        /// The unified hierarchy.
+        unified: Hierarchy,
+    },
+    /// The unified hierarchy alone.
+    Unified {
+        /// The unified hierarchy.
+        unified: Hierarchy,
+    },
+}
+
+impl Layout {
+    /// Reads /proc/self/mountinfo, /proc/self/cgroup and the unified hierarchy's list of controllers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when procfs cannot be read, [`Error::Malformed`] when it is not as proc(5) describes.
+    pub fn probe() -> Result<Self> {
+        let mountinfo = read_path("/proc/self/mountinfo")?;
+        let own = read_path("/proc/self/cgroup")?;
+        let mut layout = Self::parse(&mountinfo, &own)?;
+        if let Self::Hybrid { unified, .. } | Self::Unified { unified } = &mut layout {
+            let text = read_path(&alloc::format!("{}/cgroup.controllers", unified.mount_point))?;
+            unified.controllers = text.split_whitespace().map(String::from).collect();
+        }
+        Ok(layout)
+    }
+
+    /// Joins the two texts. The unified hierarchy's controllers, which neither of them tells, stay empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`].
+    pub fn parse(mountinfo: &str, own: &str) -> Result<Self> {
+        let mounts = parse_mountinfo(mountinfo)?;
+        let memberships = parse_membership(own)?;
+        let mut hierarchies = Vec::new();
+        let mut unified = None;
+        for Membership { controllers, path } in memberships {
+            let version_2 = controllers.is_empty();
+            let shows = |mount: &&CgroupMount| {
+                mount.version_2 == version_2
+                    && controllers.iter().all(|name| mount.options.iter().any(|option| option == name))
+            };
+            // A mount below /sys/fs/cgroup wins over copies elsewhere, which agents mount for themselves;
+            // they are the first ones made by the system and so come first in the list anyway.
+            let usual = |mount: &&CgroupMount| mount.mount_point.starts_with("/sys/fs/cgroup");
+            let Some(mount) = mounts.iter().filter(shows).find(usual).or_else(|| mounts.iter().find(shows))
+            else {
+                continue; // known to the kernel, not mounted in this mount namespace
+            };
+            let noprefix = mount.options.iter().any(|option| option == "noprefix");
+            let hierarchy = Hierarchy {
+                mount_point: mount.mount_point.clone(),
+                root: mount.root.clone(),
+                controllers,
+                own: path,
+                noprefix,
+            };
+            if version_2 { unified = Some(hierarchy) } else { hierarchies.push(hierarchy) }
+        }
+        Ok(match (hierarchies.is_empty(), unified) {
+            (true, None) => Self::None,
+            (true, Some(unified)) => Self::Unified { unified },
+            // runc's rule: when /sys/fs/cgroup itself is cgroup2, version 1 hierarchies elsewhere
+            // (elogind's, net_cls for some VPN) are not the runtime's business.
+            (false, Some(unified)) if unified.mount_point == "/sys/fs/cgroup" => Self::Unified { unified },
+            (false, Some(unified)) => Self::Hybrid { hierarchies, unified },
+            (false, None) => Self::V1 { hierarchies },
+        })
+    }
+
+    /// The version 1 hierarchies; none on a version 2 host.
+    pub fn v1(&self) -> &[Hierarchy] {
+        match self {
+            Self::V1 { hierarchies } | Self::Hybrid { hierarchies, .. } => hierarchies,
+            Self::None | Self::Unified { .. } => &[],
+        }
+    }
+
+    /// The unified hierarchy, where there is one.
+    pub fn unified(&self) -> Option<&Hierarchy> {
+        match self {
+            Self::Hybrid { unified, .. } | Self::Unified { unified } => Some(unified),
+            Self::None | Self::V1 { .. } => None,
+        }
+    }
+}
+
+/// A line of mountinfo with the type cgroup or cgroup2.
+#[derive(Debug, PartialEq, Eq)]
+struct CgroupMount {
+    root: String,
+    mount_point: String,
+    version_2: bool,
+    options: Vec<String>,
+}
+
+/// proc_pid_mountinfo(5). A later mount on the same mount point hides the earlier one.
+fn parse_mountinfo(text: &str) -> Result<Vec<CgroupMount>> {
+    let mut mounts: Vec<CgroupMount> = Vec::new();
+    for line in text.lines() {
+        let malformed = || Error::Malformed("/proc/self/mountinfo".into(), line.into());
+        let (fields, tail) = line.split_once(" - ").ok_or_else(malformed)?;
+        let mut tail = tail.split(' ');
+        let version_2 = match tail.next() {
+            Some("cgroup") => false,
+            Some("cgroup2") => true,
+            _ => continue,
+        };
+        let options = tail.nth(1).ok_or_else(malformed)?;
+        let mut fields = fields.split(' ').skip(3);
+        let (Some(root), Some(mount_point)) = (fields.next(), fields.next()) else {
+            return Err(malformed());
+        };
+        let mount = CgroupMount {
+            root: unescape(root),
+            mount_point: unescape(mount_point),
+            version_2,
+            options: options.split(',').map(String::from).collect(),
+        };
+        mounts.retain(|earlier| earlier.mount_point != mount.mount_point);
+        mounts.push(mount);
+    }
+    Ok(mounts)
+}
+
+/// A line of /proc/pid/cgroup; no controllers means the unified hierarchy.
+#[derive(Debug, PartialEq, Eq)]
+struct Membership {
+    controllers: Vec<String>,
+    path: String,
+}
+
+/// cgroups(7), "/proc/pid/cgroup": `hierarchy-ID:controller-list:cgroup-path`.
+fn parse_membership(text: &str) -> Result<Vec<Membership>> {
+    let mut memberships = Vec::new();
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+            return Err(Error::Malformed("/proc/self/cgroup".into(), line.into()));
+        };
+        let controllers = controllers.split(',').filter(|name| !name.is_empty()).map(String::from).collect();
+        memberships.push(Membership { controllers, path: path.into() });
+    }
+    Ok(memberships)
+}
+
+/// Resolves the octal escapes of mountinfo: space, tab, newline and backslash.
+fn unescape(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_string();
+    }
+    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

@@ -1,0 +1,59 @@
+//! What state.json keeps of a cgroup, enough for a later process to find, join, freeze and remove it without
+//! the config and without probing the host again.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+/// Who makes and removes the directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// masu itself.
+    Cgroupfs,
+}
+
+/// A container's cgroup on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupRecord {
+    /// Who makes and removes the directories.
+    pub driver: Driver,
+    /// Was the container made without root's rights?
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub rootless: bool,
+    /// May hierarchies that refuse us be left out?
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lenient: bool,
+    /// The controllers that were left out for that reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
+    /// One entry for each hierarchy joined.
+    pub members: Vec<MemberRecord>,
+}
+
+/// The cgroup in one hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRecord {
+    /// As [`crate::Hierarchy::controllers`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controllers: Vec<String>,
+    /// Where the hierarchy is mounted.
+    pub mount_point: String,
+    /// The cgroup below the mount point, starting with `/`.
+    pub path: String,
+    /// The unified hierarchy?
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub version_2: bool,
+    /// As [`crate::Hierarchy::noprefix`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub noprefix: bool,
+    /// How many of the path's last names masu made: those above the cgroup go with it when they are empty.
+    #[serde(default)]
+    pub made: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
