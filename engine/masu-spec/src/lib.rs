@@ -5,19 +5,28 @@
 extern crate alloc;
 
 mod capabilities;
+mod check;
 mod config;
+mod error;
+mod json;
+mod locate;
 mod mount_options;
 mod namespaces;
+mod path;
 mod propagation;
 mod resources;
 mod rlimits;
+mod schema;
 mod text;
+mod unsupported;
 
 pub use capabilities::{CAPABILITY_NAMES, Capabilities, capability_name, capability_number};
+pub use check::{parse_config, parse_process, parse_resources};
 pub use config::{
     Config, Device, DeviceKind, IdMapping, Linux, Mount, Process, Root, Sysctl, TimeOffset, TimeOffsets,
     User, Warning,
 };
+pub use error::{ArgumentError, ConfigError};
 pub use mount_options::{Atime, AttrChange, Bind, MountAttr, MountFlags, MountOptions};
 pub use namespaces::{Namespace, NamespaceEntry, NamespaceKind, Namespaces};
 pub use propagation::{PROPAGATION_NAMES, Propagation, PropagationMode};

@@ -137,20 +137,18 @@ impl<'a> Namespaces<'a> {
             .fold(0, |flags, kind| flags | kind.clone_flag())
     }
 
-    /// Adds an entry, or gives back the one of the same kind that is there.
-    pub(crate) fn insert(
-        &mut self,
-        kind: NamespaceKind,
-        entry: NamespaceEntry<'a>,
-    ) -> Result<(), &NamespaceEntry<'a>> {
-        match self.entries.get_mut(kind as usize) {
-            Some(slot @ None) => {
-                *slot = Some(entry);
-                Ok(())
-            }
-            Some(Some(first)) => Err(first),
-            None => unreachable!(),
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// The index of the entry of the same kind that is there already.
+    pub(crate) fn insert(&mut self, kind: NamespaceKind, entry: NamespaceEntry<'a>) -> Result<(), usize> {
+        if let Some(first) = self.entry(kind) {
+            return Err(first.index);
         }
+        if let Some(slot) = self.entries.get_mut(kind as usize) {
+            *slot = Some(entry);
+        }
+        Ok(())
     }
 }
 
