@@ -1,5 +1,10 @@
 //! The compiler may replace a loop by a call of the memory function that does the same, even inside of that
 //! function. The linked engine is disassembled to see that it did not, in both profiles.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the functions that tests share are tests as well"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
