@@ -7,7 +7,10 @@ extern crate alloc;
 mod capabilities;
 mod check;
 mod config;
+mod container_id;
+mod default;
 mod error;
+mod features;
 mod json;
 mod locate;
 mod mount_options;
@@ -17,8 +20,12 @@ mod propagation;
 mod resources;
 mod rlimits;
 mod schema;
+mod signal;
+mod size;
+mod state;
 mod text;
 mod unsupported;
+mod write;
 
 pub use capabilities::{CAPABILITY_NAMES, Capabilities, capability_name, capability_number};
 pub use check::{parse_config, parse_process, parse_resources};
@@ -26,7 +33,13 @@ pub use config::{
     Config, Device, DeviceKind, IdMapping, Linux, Mount, Process, Root, Sysctl, TimeOffset, TimeOffsets,
     User, Warning,
 };
+pub use container_id::check_container_id;
+pub use default::default_config;
 pub use error::{ArgumentError, ConfigError};
+pub use features::{
+    CgroupFeatures, Enabled, Features, IntelRdtFeatures, LinuxFeatures, MemoryPolicyFeatures,
+    MountExtensions, OCI_VERSION, OCI_VERSION_MIN, SeccompFeatures, features,
+};
 pub use mount_options::{Atime, AttrChange, Bind, MountAttr, MountFlags, MountOptions};
 pub use namespaces::{Namespace, NamespaceEntry, NamespaceKind, Namespaces};
 pub use propagation::{PROPAGATION_NAMES, Propagation, PropagationMode};
@@ -35,4 +48,8 @@ pub use resources::{
     Network, Resources, ThrottleDevice, WeightDevice,
 };
 pub use rlimits::{RLIMIT_NAMES, Rlimit, rlimit_number};
+pub use signal::{parse_signal, signal_name};
+pub use size::parse_size;
+pub use state::{State, Status};
 pub use text::Str;
+pub use write::pretty;
