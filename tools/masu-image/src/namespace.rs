@@ -1,0 +1,65 @@
+//! Private namespaces for the mounts, so that the host's mount table never changes.
+
+use crate::{Error, Result};
+use masu_sys::process::{CloneFlags, unshare};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, mount_change};
+use std::path::Path;
+
+/// Enters a mount namespace of its own and, without CAP_SYS_ADMIN, a user namespace in which the caller is
+/// root and nobody else exists.
+///
+/// # Errors
+///
+/// [`Error::Namespace`] when the kernel refuses; `EINVAL` when the process has more than one thread.
+pub(crate) fn enter() -> Result<()> {
+    match unshare(CloneFlags::NEWNS) {
+        Ok(()) => {}
+        Err(Errno::PERM) => enter_with_user_namespace()?,
+        Err(errno) => return Err(Error::Namespace { call: "unshare(CLONE_NEWNS)", errno }),
+    }
+    let root = Path::new("/");
+    mount_change(root, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(Error::mount("private", root))
+}
+
+/// Maps the caller's own uid and gid to 0 and nothing else: the one map that needs no privilege and no
+/// `newuidmap`. `setgroups` has to be denied before the gid map is written (user_namespaces(7)).
+fn enter_with_user_namespace() -> Result<()> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    unshare(CloneFlags::NEWUSER | CloneFlags::NEWNS)
+        .map_err(|errno| Error::Namespace { call: "unshare(CLONE_NEWUSER|CLONE_NEWNS)", errno })?;
+    let maps = [
+        ("/proc/self/setgroups", "deny".to_owned()),
+        ("/proc/self/uid_map", format!("0 {uid} 1")),
+        ("/proc/self/gid_map", format!("0 {gid} 1")),
+    ];
+    for (file, text) in maps {
+        std::fs::write(file, text).map_err(Error::file("write", Path::new(file)))?;
+    }
+    Ok(())
+}
+
+/// Whether every id is mapped to itself, as in the initial user namespace. Anywhere else the `trusted.*`
+/// extended attributes of overlayfs are out of reach.
+pub(crate) fn is_initial_user_namespace() -> Result<bool> {
+    let file = Path::new("/proc/self/uid_map");
+    let map = std::fs::read_to_string(file).map_err(Error::file("read", file))?;
+    Ok(maps_everything(&map))
+}
+
+fn maps_everything(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::maps_everything;
+
+    #[test]
+    fn only_the_full_identity_map_is_the_initial_namespace() {
+        assert!(maps_everything("         0          0 4294967295\n"));
+        assert!(!maps_everything("         0       1000          1\n"));
+        assert!(!maps_everything("0 0 65536\n"));
+    }
+}
