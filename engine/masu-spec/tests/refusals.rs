@@ -1,0 +1,664 @@
+//! Each fault in a configuration, with the exact message that it gives.
+#[cfg(test)]
+mod common;
+
+use common::{minimal, refusal, with, without};
+use masu_spec::{ConfigError, parse_config, parse_process, parse_resources};
+use serde_json::{Value, json};
+
+fn check(table: &[(&str, Value, &str)]) {
+    for (pointer, value, message) in table {
+        assert_eq!(refusal(&with(minimal(), pointer, value.clone())), *message, "{pointer} = {value}");
+    }
+}
+
+#[test]
+fn the_minimal_config_is_accepted() {
+    parse_config(minimal().to_string().as_bytes()).unwrap();
+}
+
+#[test]
+fn broken_json_is_reported_with_line_and_column() {
+    let table: [(&[u8], &str); 9] = [
+        (b"", "line 1, column 0: EOF while parsing a value"),
+        (b"{\n  \"ociVersion\": \"1.3.0\",\n}", "line 3, column 1: trailing comma"),
+        (b"{\n\"a\" 1}", "line 2, column 5: expected `:`"),
+        (b"{\"a\":1\n\"b\":2}", "line 2, column 1: expected `,` or `}`"),
+        (b"{\"a\":[1,2", "line 1, column 9: EOF while parsing a list"),
+        (b"{\"hostname\":\"\\x\"}", "line 1, column 15: invalid escape"),
+        (b"{\"hostname\":\"\xff\"}", "line 1, column 14: invalid unicode code point"),
+        (b"{} x", "line 1, column 4: trailing characters"),
+        (
+            b"{\"hostname\":\"a\nb\"}",
+            "line 2, column 0: control character (\\u0000-\\u001F) found while parsing a string",
+        ),
+    ];
+    for (json, message) in table {
+        let error = parse_config(json).unwrap_err();
+        assert!(matches!(error, ConfigError::Syntax { .. }), "{error}");
+        assert_eq!(error.to_string(), message);
+        assert_eq!((error.path(), error.hint()), ("", None));
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_reported_with_its_path() {
+    check(&[
+        ("/process/args", json!(["sh", 3]), "process.args[1]: expected a string, found number 3"),
+        ("/process/args", json!("sh"), "process.args: expected an array, found string \"sh\""),
+        ("/process", json!([]), "process: expected an object, found an array"),
+        ("/process/cwd", json!({"a": 1}), "process.cwd: expected a string, found an object"),
+        (
+            "/process/noNewPrivileges",
+            json!("yes"),
+            "process.noNewPrivileges: expected true or false, found string \"yes\"",
+        ),
+        (
+            "/process/user/uid",
+            json!(-1),
+            "process.user.uid: expected an integer from 0 to 4294967295, found number -1",
+        ),
+        (
+            "/process/user/uid",
+            json!(1.5),
+            "process.user.uid: expected an integer from 0 to 4294967295, found number 1.5",
+        ),
+        (
+            "/process/user/uid",
+            json!(true),
+            "process.user.uid: expected an integer from 0 to 4294967295, found true",
+        ),
+        (
+            "/process/user/additionalGids",
+            json!([1, null]),
+            "process.user.additionalGids[1]: expected an integer from 0 to 4294967295, found null",
+        ),
+        (
+            "/process/rlimits",
+            json!([{"type": "RLIMIT_CPU", "soft": -1, "hard": 1}]),
+            "process.rlimits[0].soft: expected an integer from 0 to 18446744073709551615, found number -1",
+        ),
+        ("/root", json!(["rootfs", true]), "root: expected an object, found an array"),
+        ("/mounts", json!([{"destination": "/a"}, "x"]), "mounts[1]: expected an object, found string \"x\""),
+        ("/annotations", json!({"org.x": 1}), "annotations[\"org.x\"]: expected a string, found number 1"),
+        (
+            "/linux/resources/memory/limit",
+            json!("1g"),
+            "linux.resources.memory.limit: expected an integer of 64 bits, found string \"1g\"",
+        ),
+        (
+            "/linux/resources/blockIO/weight",
+            json!(65536),
+            "linux.resources.blockIO.weight: expected an integer from 0 to 65535, found number 65536",
+        ),
+        (
+            "/linux/resources/pids",
+            json!({"limit": 9_223_372_036_854_775_808_u64}),
+            "linux.resources.pids.limit: expected an integer of 64 bits, found number 9223372036854775808",
+        ),
+        ("/linux/sysctl", json!([]), "linux.sysctl: expected an object, found an array"),
+        ("/linux/namespaces", json!({}), "linux.namespaces: expected an array, found an object"),
+    ]);
+    for (json, message) in
+        [("null", "expected an object, found null"), ("[1]", "expected an object, found an array")]
+    {
+        assert_eq!(parse_config(json.as_bytes()).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn the_path_is_found_in_any_layout() {
+    let json = "{\r\n\t\"annotations\": {\"a,]}\\\"\": \"{[\"},\n  \"process\" :\n{ \"args\":\n [\n\"x\" , [ ] ] } }";
+    assert_eq!(
+        parse_config(json.as_bytes()).unwrap_err().to_string(),
+        "process.args[1]: expected a string, found an array"
+    );
+}
+
+#[test]
+fn a_field_given_twice_is_refused() {
+    let json = r#"{"ociVersion": "1.3.0", "root": {"path": "a", "path": "b"}}"#;
+    assert_eq!(parse_config(json.as_bytes()).unwrap_err().to_string(), "root.path: given twice");
+}
+
+#[test]
+fn a_missing_required_field_is_named() {
+    for field in ["ociVersion", "process", "root"] {
+        assert_eq!(
+            refusal(&without(minimal(), &format!("/{field}"))),
+            format!("{field}: required, but missing")
+        );
+    }
+    let table = [
+        ("/process/args", json!(null), "process.args"),
+        ("/process/cwd", json!(null), "process.cwd"),
+        ("/root", json!({}), "root.path"),
+        ("/mounts/0", json!({"type": "tmpfs"}), "mounts[0].destination"),
+        ("/mounts/0", json!({"destination": "/a"}), "mounts[0].type"),
+        ("/mounts/0", json!({"destination": "/a", "type": ""}), "mounts[0].type"),
+        ("/mounts/0", json!({"destination": "/a", "options": ["rbind"]}), "mounts[0].source"),
+        ("/process/rlimits/0", json!({"soft": 1, "hard": 1}), "process.rlimits[0].type"),
+        ("/process/rlimits/0", json!({"type": "RLIMIT_CPU", "hard": 1}), "process.rlimits[0].soft"),
+        ("/process/rlimits/0", json!({"type": "RLIMIT_CPU", "soft": 1}), "process.rlimits[0].hard"),
+        ("/linux/namespaces/-", json!({"path": "/a"}), "linux.namespaces[5].type"),
+        ("/linux/uidMappings/0", json!({"hostID": 0, "size": 1}), "linux.uidMappings[0].containerID"),
+        ("/linux/uidMappings/0", json!({"containerID": 0, "size": 1}), "linux.uidMappings[0].hostID"),
+        ("/linux/gidMappings/0", json!({"containerID": 0, "hostID": 1}), "linux.gidMappings[0].size"),
+        ("/linux/devices/0", json!({"type": "c"}), "linux.devices[0].path"),
+        ("/linux/devices/0", json!({"path": "/dev/a"}), "linux.devices[0].type"),
+        ("/linux/devices/0", json!({"path": "/dev/a", "type": "c", "minor": 1}), "linux.devices[0].major"),
+        ("/linux/devices/0", json!({"path": "/dev/a", "type": "b", "major": 1}), "linux.devices[0].minor"),
+        ("/linux/resources/devices/0", json!({"access": "r"}), "linux.resources.devices[0].allow"),
+        ("/linux/resources/devices/0", json!({"allow": true}), "linux.resources.devices[0].access"),
+        (
+            "/linux/resources/devices/0",
+            json!({"allow": true, "access": ""}),
+            "linux.resources.devices[0].access",
+        ),
+        (
+            "/linux/resources/hugepageLimits/0",
+            json!({"limit": 1}),
+            "linux.resources.hugepageLimits[0].pageSize",
+        ),
+        (
+            "/linux/resources/hugepageLimits/0",
+            json!({"pageSize": "2MB"}),
+            "linux.resources.hugepageLimits[0].limit",
+        ),
+        (
+            "/linux/resources/network/priorities/0",
+            json!({"priority": 1}),
+            "linux.resources.network.priorities[0].name",
+        ),
+        (
+            "/linux/resources/network/priorities/0",
+            json!({"name": "a"}),
+            "linux.resources.network.priorities[0].priority",
+        ),
+        (
+            "/linux/resources/blockIO/weightDevice/0",
+            json!({"minor": 1}),
+            "linux.resources.blockIO.weightDevice[0].major",
+        ),
+        (
+            "/linux/resources/blockIO/throttleReadBpsDevice/0",
+            json!({"major": 1, "rate": 1}),
+            "linux.resources.blockIO.throttleReadBpsDevice[0].minor",
+        ),
+        (
+            "/linux/resources/blockIO/throttleWriteIOPSDevice/0",
+            json!({"major": 1, "minor": 1}),
+            "linux.resources.blockIO.throttleWriteIOPSDevice[0].rate",
+        ),
+    ];
+    for (pointer, value, path) in table {
+        let config = with(minimal(), pointer, value);
+        assert_eq!(refusal(&config), format!("{path}: required, but missing"), "{config}");
+    }
+}
+
+#[test]
+fn an_illegal_value_of_the_upper_sections_is_refused() {
+    let long = "x".repeat(65);
+    check(&[
+        ("/ociVersion", json!("2.0.0"), "ociVersion: version 2.0.0 of the specification is not known"),
+        ("/ociVersion", json!("0.9.1"), "ociVersion: version 0.9.1 of the specification is not known"),
+        ("/ociVersion", json!("1.3"), "ociVersion: \"1.3\" is not a version"),
+        ("/ociVersion", json!("1.x.0"), "ociVersion: \"1.x.0\" is not a version"),
+        ("/ociVersion", json!("latest"), "ociVersion: \"latest\" is not a version"),
+        ("/ociVersion", json!(""), "ociVersion: \"\" is not a version"),
+        ("/root/path", json!(""), "root.path: is empty"),
+        ("/root/path", json!("a\0b"), "root.path: holds a NUL byte"),
+        ("/hostname", json!(long), "hostname: is 65 bytes long, more than the kernel's 64"),
+        ("/domainname", json!(long), "domainname: is 65 bytes long, more than the kernel's 64"),
+        ("/hostname", json!("a\0"), "hostname: holds a NUL byte"),
+    ]);
+}
+
+#[test]
+fn an_illegal_process_is_refused() {
+    check(&[
+        ("/process/args", json!([]), "process.args: is empty"),
+        ("/process/args", json!(["sh", "a\0b"]), "process.args[1]: holds a NUL byte"),
+        ("/process/env", json!(["A=1", "B"]), "process.env[1]: \"B\" is not NAME=VALUE"),
+        ("/process/env", json!(["=x"]), "process.env[0]: \"=x\" has no name"),
+        ("/process/env", json!(["A=\0"]), "process.env[0]: holds a NUL byte"),
+        ("/process/cwd", json!("home"), "process.cwd: \"home\" is not an absolute path"),
+        ("/process/cwd", json!(""), "process.cwd: \"\" is not an absolute path"),
+        ("/process/cwd", json!("/a\0"), "process.cwd: holds a NUL byte"),
+        ("/process/user/uid", json!(4_294_967_295_u32), "process.user.uid: 4294967295 is not an ID"),
+        ("/process/user/gid", json!(4_294_967_295_u32), "process.user.gid: 4294967295 is not an ID"),
+        (
+            "/process/user/additionalGids",
+            json!([5, 4_294_967_295_u32]),
+            "process.user.additionalGids[1]: 4294967295 is not an ID",
+        ),
+        ("/process/user/umask", json!(512), "process.user.umask: 512 is 0o1000 in octal, more than 0o777"),
+        (
+            "/process/user/umask",
+            json!(70000),
+            "process.user.umask: 70000 is 0o210560 in octal, more than 0o777",
+        ),
+        (
+            "/process/rlimits/0",
+            json!({"type": "NOFILE", "soft": 1, "hard": 1}),
+            "process.rlimits[0].type: unknown resource limit \"NOFILE\"",
+        ),
+        (
+            "/process/rlimits/0",
+            json!({"type": "RLIMIT_CPU", "soft": 2, "hard": 1}),
+            "process.rlimits[0].soft: 2 is above the hard limit 1",
+        ),
+        (
+            "/process/rlimits",
+            json!([{"type": "RLIMIT_CPU", "soft": 1, "hard": 1}, {"type": "RLIMIT_CPU", "soft": 1, "hard": 1}]),
+            "process.rlimits[1].type: RLIMIT_CPU is given already at process.rlimits[0]",
+        ),
+        ("/process/oomScoreAdj", json!(1001), "process.oomScoreAdj: 1001 is not within -1000 to 1000"),
+        ("/process/oomScoreAdj", json!(-1001), "process.oomScoreAdj: -1001 is not within -1000 to 1000"),
+        (
+            "/process/oomScoreAdj",
+            json!(i64::MAX),
+            "process.oomScoreAdj: 9223372036854775807 is not within -1000 to 1000",
+        ),
+    ]);
+}
+
+#[test]
+fn an_illegal_mount_is_refused() {
+    let mount = |field: &str, value: Value| {
+        with(json!({"destination": "/a", "type": "tmpfs", "source": "s"}), &format!("/{field}"), value)
+    };
+    check(&[
+        ("/mounts/0", mount("destination", json!("")), "mounts[0].destination: is empty"),
+        ("/mounts/0", mount("destination", json!("/\0")), "mounts[0].destination: holds a NUL byte"),
+        ("/mounts/0", mount("source", json!("\0")), "mounts[0].source: holds a NUL byte"),
+        ("/mounts/0", mount("type", json!("t\0")), "mounts[0].type: holds a NUL byte"),
+        ("/mounts/0", mount("type", json!("bind")), "mounts[0].type: \"bind\" is not a file system"),
+        ("/mounts/0", mount("type", json!("none")), "mounts[0].type: \"none\" is not a file system"),
+        ("/mounts/0", mount("options", json!(["ro", "size=\0"])), "mounts[0].options[1]: holds a NUL byte"),
+        (
+            "/mounts/0",
+            mount("options", json!(["bind", "ro", "size=1"])),
+            "mounts[0].options[2]: \"size=1\" is an option of a file system, and this is a bind mount",
+        ),
+        (
+            "/mounts/0",
+            mount("options", json!(["size=1", "rbind"])),
+            "mounts[0].options[0]: \"size=1\" is an option of a file system, and this is a bind mount",
+        ),
+        (
+            "/mounts/0",
+            mount("options", json!(["bind", "idmap"])),
+            "mounts[0].options[1]: \"idmap\" is not implemented by this version of masu",
+        ),
+        (
+            "/mounts/0",
+            mount("options", json!(["ridmap"])),
+            "mounts[0].options[0]: \"ridmap\" is not implemented by this version of masu",
+        ),
+    ]);
+}
+
+#[test]
+fn illegal_namespaces_are_refused() {
+    check(&[
+        (
+            "/linux/namespaces/-",
+            json!({"type": "foo"}),
+            "linux.namespaces[5].type: unknown namespace \"foo\"",
+        ),
+        (
+            "/linux/namespaces/-",
+            json!({"type": "pid"}),
+            "linux.namespaces[5].type: pid is given already at linux.namespaces[0]",
+        ),
+        (
+            "/linux/namespaces/-",
+            json!({"type": "user", "path": "proc/1/ns/user"}),
+            "linux.namespaces[5].path: \"proc/1/ns/user\" is not an absolute path",
+        ),
+        (
+            "/linux/namespaces/-",
+            json!({"type": "user", "path": "/a\0"}),
+            "linux.namespaces[5].path: holds a NUL byte",
+        ),
+        (
+            "/linux/namespaces/-",
+            json!({"type": "user"}),
+            "linux.uidMappings: a new user namespace needs mappings",
+        ),
+        (
+            "/linux/timeOffsets/boottime",
+            json!({"secs": 1}),
+            "linux.timeOffsets: needs the time namespace, which linux.namespaces does not list",
+        ),
+        ("/linux/timeOffsets/realtime", json!({"secs": 1}), "linux.timeOffsets[\"realtime\"]: unknown clock"),
+        (
+            "/linux/timeOffsets/monotonic",
+            json!({"nanosecs": 1_000_000_000}),
+            "linux.timeOffsets[\"monotonic\"].nanosecs: 1000000000 is a second or more",
+        ),
+        (
+            "/linux/uidMappings/0",
+            json!({"containerID": 0, "hostID": 1, "size": 1}),
+            "linux.uidMappings: needs the user namespace, which linux.namespaces does not list",
+        ),
+    ]);
+    let hint = |pointer: &str, value: Value| {
+        parse_config(with(minimal(), pointer, value).to_string().as_bytes()).unwrap_err().hint().unwrap()
+    };
+    assert_eq!(
+        hint("/linux/namespaces/-", json!({"type": "foo"})),
+        "the namespaces are cgroup, ipc, mount, network, pid, time, user and uts"
+    );
+    let joined = with(minimal(), "/linux/namespaces/-", json!({"type": "time", "path": "/proc/1/ns/time"}));
+    assert_eq!(
+        refusal(&with(joined, "/linux/timeOffsets/boottime", json!({"secs": 1}))),
+        "linux.timeOffsets: the time namespace is joined, and its offsets are fixed"
+    );
+}
+
+#[test]
+fn a_field_that_needs_a_namespace_is_refused_without_it() {
+    let bare = with(minimal(), "/linux/namespaces", json!([]));
+    let table = [
+        ("/hostname", json!("a"), "hostname: needs the uts namespace"),
+        ("/domainname", json!("a"), "domainname: needs the uts namespace"),
+        ("/linux/maskedPaths", json!(["/proc/kcore"]), "linux.maskedPaths: needs the mount namespace"),
+        ("/linux/readonlyPaths", json!(["/proc/sys"]), "linux.readonlyPaths: needs the mount namespace"),
+        (
+            "/linux/sysctl",
+            json!({"net.core.somaxconn": "1"}),
+            "linux.sysctl[\"net.core.somaxconn\"]: needs the network namespace",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"kernel.shmmax": "1"}),
+            "linux.sysctl[\"kernel.shmmax\"]: needs the ipc namespace",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"fs.mqueue.msg_max": "1"}),
+            "linux.sysctl[\"fs.mqueue.msg_max\"]: needs the ipc namespace",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"kernel.domainname": "a"}),
+            "linux.sysctl[\"kernel.domainname\"]: needs the uts namespace",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"user.max_user_namespaces": "1"}),
+            "linux.sysctl[\"user.max_user_namespaces\"]: needs the user namespace",
+        ),
+    ];
+    for (pointer, value, message) in table {
+        let config = with(bare.clone(), pointer, value);
+        assert_eq!(refusal(&config), format!("{message}, which linux.namespaces does not list"), "{config}");
+    }
+    let error = parse_config(with(bare, "/hostname", json!("a")).to_string().as_bytes()).unwrap_err();
+    assert_eq!(error.hint(), Some("add {\"type\": \"uts\"} to linux.namespaces"));
+}
+
+#[test]
+fn illegal_id_mappings_are_refused() {
+    let user = with(minimal(), "/linux/namespaces/-", json!({"type": "user"}));
+    let map = |container: u32, host: u32, size: u32| json!({"containerID": container, "hostID": host, "size": size});
+    let many: Vec<Value> = (0..341).map(|id| map(id, id, 1)).collect();
+    let table = [
+        (json!([map(0, 0, 0)]), "linux.uidMappings[0].size: is 0"),
+        (
+            json!([map(1, 0, u32::MAX)]),
+            "linux.uidMappings[0].containerID: 1 and a size of 4294967295 pass the last ID",
+        ),
+        (
+            json!([map(0, 5, u32::MAX)]),
+            "linux.uidMappings[0].hostID: 5 and a size of 4294967295 pass the last ID",
+        ),
+        (json!([map(0, 1000, 10), map(9, 5000, 1)]), "linux.uidMappings[1]: overlaps linux.uidMappings[0]"),
+        (json!([map(0, 1000, 10), map(10, 1009, 1)]), "linux.uidMappings[1]: overlaps linux.uidMappings[0]"),
+        (json!(many), "linux.uidMappings: 341 mappings are more than the kernel's 340"),
+        (json!([map(1, 1000, 10)]), "linux.uidMappings: 0 is not mapped by any element"),
+        (json!([]), "linux.uidMappings: a new user namespace needs mappings"),
+    ];
+    for (mappings, message) in table {
+        let config = with(user.clone(), "/linux/uidMappings", mappings);
+        assert_eq!(refusal(&with(config, "/linux/gidMappings/0", map(0, 1000, 1))), message);
+    }
+    let user = with(user, "/linux/uidMappings/0", map(0, 1000, 10));
+    assert_eq!(refusal(&user), "linux.gidMappings: a new user namespace needs mappings");
+    let user = with(user, "/linux/gidMappings/0", map(0, 1000, 10));
+    let table = [
+        ("/process/user/uid", json!(10), "process.user.uid: 10 is not mapped by linux.uidMappings"),
+        ("/process/user/gid", json!(10), "process.user.gid: 10 is not mapped by linux.gidMappings"),
+        (
+            "/process/user/additionalGids",
+            json!([3, 11]),
+            "process.user.additionalGids[1]: 11 is not mapped by linux.gidMappings",
+        ),
+    ];
+    for (pointer, value, message) in table {
+        assert_eq!(refusal(&with(user.clone(), pointer, value)), message);
+    }
+}
+
+#[test]
+fn an_illegal_linux_section_is_refused() {
+    let device = |field: &str, value: Value| {
+        with(json!({"path": "/dev/a", "type": "c", "major": 1, "minor": 3}), &format!("/{field}"), value)
+    };
+    check(&[
+        (
+            "/linux/devices/0",
+            device("path", json!("dev/a")),
+            "linux.devices[0].path: \"dev/a\" is not an absolute path",
+        ),
+        ("/linux/devices/0", device("type", json!("x")), "linux.devices[0].type: unknown type \"x\""),
+        (
+            "/linux/devices/0",
+            device("major", json!(-1)),
+            "linux.devices[0].major: -1 is not within 0 to 4095",
+        ),
+        (
+            "/linux/devices/0",
+            device("major", json!(4096)),
+            "linux.devices[0].major: 4096 is not within 0 to 4095",
+        ),
+        (
+            "/linux/devices/0",
+            device("minor", json!(1_048_576)),
+            "linux.devices[0].minor: 1048576 is not within 0 to 1048575",
+        ),
+        (
+            "/linux/devices/0",
+            device("fileMode", json!(0o200_000)),
+            "linux.devices[0].fileMode: 65536 is 0o200000 in octal, more than 0o7777",
+        ),
+        ("/linux/devices/0", device("uid", json!(u32::MAX)), "linux.devices[0].uid: 4294967295 is not an ID"),
+        ("/linux/devices/0", device("gid", json!(u32::MAX)), "linux.devices[0].gid: 4294967295 is not an ID"),
+        ("/linux/cgroupsPath", json!("/a\0"), "linux.cgroupsPath: holds a NUL byte"),
+        (
+            "/linux/rootfsPropagation",
+            json!("public"),
+            "linux.rootfsPropagation: unknown propagation \"public\"",
+        ),
+        ("/linux/maskedPaths", json!(["/a", "b"]), "linux.maskedPaths[1]: \"b\" is not an absolute path"),
+        ("/linux/readonlyPaths", json!(["a"]), "linux.readonlyPaths[0]: \"a\" is not an absolute path"),
+        (
+            "/linux/sysctl",
+            json!({"vm.swappiness": "1"}),
+            "linux.sysctl[\"vm.swappiness\"]: is not in a namespace of the container",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"kernel.core_pattern": "|x"}),
+            "linux.sysctl[\"kernel.core_pattern\"]: is not in a namespace of the container",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"network.x": "1"}),
+            "linux.sysctl[\"network.x\"]: is not in a namespace of the container",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"kernel.hostname": "a"}),
+            "linux.sysctl[\"kernel.hostname\"]: conflicts with the field hostname",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"kernel/hostname": "a"}),
+            "linux.sysctl[\"kernel/hostname\"]: conflicts with the field hostname",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"net.//.kernel.core_pattern": "a"}),
+            "linux.sysctl[\"net.//.kernel.core_pattern\"]: is not the name of a sysctl",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"net/../kernel/core_pattern": "a"}),
+            "linux.sysctl[\"net/../kernel/core_pattern\"]: is not the name of a sysctl",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"net..core": "a"}),
+            "linux.sysctl[\"net..core\"]: is not the name of a sysctl",
+        ),
+        (
+            "/linux/sysctl",
+            json!({"/net/core": "a"}),
+            "linux.sysctl[\"/net/core\"]: is not the name of a sysctl",
+        ),
+        ("/linux/sysctl", json!({"": "a"}), "linux.sysctl[\"\"]: is not the name of a sysctl"),
+        ("/linux/sysctl", json!({"net.a\0": "a"}), "linux.sysctl[\"net.a\\0\"]: is not the name of a sysctl"),
+        ("/linux/sysctl", json!({"net.a": "a\0"}), "linux.sysctl[\"net.a\"]: holds a NUL byte"),
+    ]);
+}
+
+#[test]
+fn illegal_resources_are_refused() {
+    let rule =
+        |field: &str, value: Value| with(json!({"allow": true, "access": "r"}), &format!("/{field}"), value);
+    let table = [
+        ("/devices/0", rule("type", json!("p")), "devices[0].type: unknown type \"p\""),
+        ("/devices/0", rule("major", json!(-2)), "devices[0].major: -2 is not a device number"),
+        (
+            "/devices/0",
+            rule("minor", json!(4_294_967_296_i64)),
+            "devices[0].minor: 4294967296 is not a device number",
+        ),
+        ("/devices/0", rule("access", json!("rx")), "devices[0].access: unknown access 'x'"),
+        ("/memory/limit", json!(-2), "memory.limit: -2 is not a number of bytes"),
+        ("/memory/reservation", json!(-5), "memory.reservation: -5 is not a number of bytes"),
+        ("/memory/swap", json!(i64::MIN), "memory.swap: -9223372036854775808 is not a number of bytes"),
+        ("/memory/kernel", json!(-2), "memory.kernel: -2 is not a number of bytes"),
+        ("/memory/kernelTCP", json!(-2), "memory.kernelTCP: -2 is not a number of bytes"),
+        ("/memory/swappiness", json!(101), "memory.swappiness: 101 is not within 0 to 100"),
+        ("/memory/swappiness", json!(256), "memory.swappiness: 256 is not within 0 to 100"),
+        ("/cpu/cpus", json!("0\0"), "cpu.cpus: holds a NUL byte"),
+        ("/cpu/mems", json!("0\0"), "cpu.mems: holds a NUL byte"),
+        (
+            "/blockIO/weightDevice/0",
+            json!({"major": -1, "minor": 0}),
+            "blockIO.weightDevice[0].major: -1 is not a device number",
+        ),
+        (
+            "/blockIO/throttleReadIOPSDevice/0",
+            json!({"major": 1, "minor": -1, "rate": 1}),
+            "blockIO.throttleReadIOPSDevice[0].minor: -1 is not a device number",
+        ),
+        (
+            "/hugepageLimits/0",
+            json!({"pageSize": "2M", "limit": 1}),
+            "hugepageLimits[0].pageSize: \"2M\" is not a page size",
+        ),
+        (
+            "/hugepageLimits/0",
+            json!({"pageSize": "02MB", "limit": 1}),
+            "hugepageLimits[0].pageSize: \"02MB\" is not a page size",
+        ),
+        (
+            "/hugepageLimits/0",
+            json!({"pageSize": "../2MB", "limit": 1}),
+            "hugepageLimits[0].pageSize: \"../2MB\" is not a page size",
+        ),
+        (
+            "/hugepageLimits/0",
+            json!({"pageSize": "MB", "limit": 1}),
+            "hugepageLimits[0].pageSize: \"MB\" is not a page size",
+        ),
+        (
+            "/network/priorities/0",
+            json!({"name": "a b", "priority": 1}),
+            "network.priorities[0].name: \"a b\" is not the name of a network interface",
+        ),
+        (
+            "/network/priorities/0",
+            json!({"name": "a\nb", "priority": 1}),
+            "network.priorities[0].name: \"a\\nb\" is not the name of a network interface",
+        ),
+        (
+            "/network/priorities/0",
+            json!({"name": "sixteen-letters-", "priority": 1}),
+            "network.priorities[0].name: \"sixteen-letters-\" is not the name of a network interface",
+        ),
+        ("/unified", json!({"../memory.max": "1"}), "unified[\"../memory.max\"]: is not the name of a file"),
+        ("/unified", json!({"..": "1"}), "unified[\"..\"]: is not the name of a file"),
+        ("/unified", json!({"": "1"}), "unified[\"\"]: is not the name of a file"),
+        ("/unified", json!({"memory.max": "\0"}), "unified[\"memory.max\"]: holds a NUL byte"),
+        ("/rdma", json!({"mlx5": {"hcaHandles": 1}}), "rdma: not implemented by this version of masu"),
+    ];
+    for (pointer, value, message) in table {
+        let resources = with(json!({}), pointer, value.clone());
+        assert_eq!(parse_resources(resources.to_string().as_bytes()).unwrap_err().to_string(), message);
+        let config = with(minimal(), &format!("/linux/resources{pointer}"), value);
+        assert_eq!(refusal(&config), format!("linux.resources.{message}"));
+    }
+}
+
+#[test]
+fn a_field_of_a_later_version_is_refused_by_name() {
+    let hook = json!([{"path": "/bin/true"}]);
+    let mut table = vec![
+        ("/process/terminal", json!(true), "process.terminal"),
+        ("/process/apparmorProfile", json!("p"), "process.apparmorProfile"),
+        ("/process/selinuxLabel", json!("l"), "process.selinuxLabel"),
+        ("/process/scheduler", json!({"policy": "SCHED_OTHER"}), "process.scheduler"),
+        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 1}), "process.ioPriority"),
+        ("/process/execCPUAffinity", json!({"initial": "0"}), "process.execCPUAffinity"),
+        ("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW"}), "linux.seccomp"),
+        ("/linux/seccomp", json!({"syscalls": [{}]}), "linux.seccomp"),
+        ("/linux/intelRdt", json!({}), "linux.intelRdt"),
+        ("/linux/memoryPolicy", json!({"mode": "MPOL_DEFAULT"}), "linux.memoryPolicy"),
+        ("/linux/netDevices", json!({"eth0": {}}), "linux.netDevices"),
+        ("/linux/personality", json!({"domain": "LINUX"}), "linux.personality"),
+        ("/linux/mountLabel", json!("l"), "linux.mountLabel"),
+        ("/linux/resources/rdma", json!({"mlx5": {}}), "linux.resources.rdma"),
+        ("/mounts/0", json!({"destination": "/a", "uidMappings": [{}]}), "mounts[0].uidMappings"),
+        ("/mounts/0", json!({"destination": "/a", "gidMappings": [{}]}), "mounts[0].gidMappings"),
+    ];
+    let hooks = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+    let hooks = hooks.map(|name| (format!("/hooks/{name}"), format!("hooks.{name}")));
+    table.extend(hooks.iter().map(|(pointer, path)| (pointer.as_str(), hook.clone(), path.as_str())));
+    for (pointer, value, path) in table {
+        let config = with(minimal(), pointer, value).to_string();
+        let error = parse_config(config.as_bytes()).unwrap_err();
+        assert_eq!(error, ConfigError::Unsupported { path: path.into() });
+        assert_eq!(error.to_string(), format!("{path}: not implemented by this version of masu"));
+        assert_eq!(error.hint(), Some("remove the field, or use a version of masu that implements it"));
+    }
+}
+
+#[test]
+fn a_process_file_has_paths_from_the_process() {
+    let table = [
+        ("{}", "args: required, but missing"),
+        (r#"{"args": ["sh"], "cwd": "a"}"#, "cwd: \"a\" is not an absolute path"),
+        (r#"{"args": ["sh", 1]}"#, "args[1]: expected a string, found number 1"),
+        (r#"{"terminal": true}"#, "terminal: not implemented by this version of masu"),
+    ];
+    for (json, message) in table {
+        assert_eq!(parse_process(json.as_bytes()).unwrap_err().to_string(), message);
+    }
+}
