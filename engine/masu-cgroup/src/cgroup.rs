@@ -72,7 +72,7 @@ pub struct Cgroup {
     pub(crate) members: Vec<Member>,
     /// Controllers whose hierarchy is there, but not for this user.
     pub(crate) denied: Vec<String>,
-    privilege: Privilege,
+    /// May hierarchies that refuse this user be left out?
     lenient: bool,
     pub(crate) remove_on_drop: bool,
 }
@@ -110,20 +110,15 @@ impl Cgroup {
         };
         plan::plan_writes(request.resources, &places, &plan::Now::default())?;
 
-        let mut cgroup = Self {
-            members: Vec::new(),
-            denied: Vec::new(),
-            privilege: request.privilege,
-            lenient,
-            remove_on_drop: true,
-        };
-        for hierarchy in layout.v1() {
-            cgroup.add(hierarchy, false, &path, request.resources)?;
+        let mut cgroup = Self { members: Vec::new(), denied: Vec::new(), lenient, remove_on_drop: true };
+        for (version_2, hierarchy) in
+            layout.v1().iter().map(|v1| (false, v1)).chain(layout.unified().map(|unified| (true, unified)))
+        {
+            cgroup.add(Member::new(hierarchy, version_2, path.below_mount(hierarchy)?))?;
         }
-        if let Some(unified) = layout.unified() {
-            cgroup.add(unified, true, &path, request.resources)?;
-        }
+        // Nothing is written before it is known that nobody else lives here.
         cgroup.check_vacant()?;
+        cgroup.fill_cpuset(request.resources)?;
         cgroup.set(request.resources, &places, devices.as_ref())?;
         Ok(cgroup)
     }
@@ -131,21 +126,13 @@ impl Cgroup {
     /// The cgroup of a container that an earlier process created. Looks nothing up yet.
     pub fn open(record: &CgroupRecord) -> Self {
         let members = record.members.iter().map(Member::from_record).collect();
-        let privilege = if record.rootless { Privilege::Rootless } else { Privilege::UserNamespace };
-        Self {
-            members,
-            denied: record.denied.clone(),
-            privilege,
-            lenient: record.lenient,
-            remove_on_drop: false,
-        }
+        Self { members, denied: record.denied.clone(), lenient: record.lenient, remove_on_drop: false }
     }
 
     /// What state.json keeps.
     pub fn record(&self) -> CgroupRecord {
         CgroupRecord {
             driver: Driver::Cgroupfs,
-            rootless: self.privilege == Privilege::Rootless,
             lenient: self.lenient,
             denied: self.denied.clone(),
             members: self.members.iter().map(Member::record).collect(),
@@ -230,28 +217,36 @@ impl Cgroup {
         self.members.iter().find(|member| member.answers_to(controller))
     }
 
-    /// Makes one hierarchy's directories and puts the member on the list as soon as anything may have been made.
-    fn add(
-        &mut self,
-        hierarchy: &Hierarchy,
-        version_2: bool,
-        path: &CgroupsPath,
-        resources: &Resources<'_>,
-    ) -> Result<()> {
-        let mut member = Member::new(hierarchy, version_2, path.below_mount(hierarchy)?);
-        match member.make(resources) {
+    /// Makes one hierarchy's directories, and puts it on the list, or among the denied.
+    fn add(&mut self, mut member: Member) -> Result<()> {
+        match member.make() {
             Ok(()) => self.members.push(member),
-            Err(error) => {
-                let ignore = self.may_ignore(&error) || member.is_optional();
-                // What was made before the refusal is of no use now.
-                let undone = member.remove_made(&mut Backoff::none());
-                if !ignore {
-                    return undone.and(Err(error));
-                }
-                self.denied.extend(member.controllers);
-            }
+            Err(error) => self.leave_out(member, error)?,
         }
         Ok(())
+    }
+
+    /// Does without a hierarchy that refused us, or returns the refusal.
+    fn leave_out(&mut self, mut member: Member, error: Error) -> Result<()> {
+        let undone = member.remove_made(&mut Backoff::none());
+        if self.may_ignore(&error) || member.is_optional() {
+            self.denied.append(&mut member.controllers);
+            return Ok(());
+        }
+        undone.and(Err(error))
+    }
+
+    fn fill_cpuset(&mut self, resources: &Resources<'_>) -> Result<()> {
+        let is_cpuset = |member: &Member| !member.version_2 && member.answers_to("cpuset");
+        let Some(index) = self.members.iter().position(is_cpuset) else { return Ok(()) };
+        let filled = self.members.get(index).map_or(Ok(()), |member| cpuset::fill(member, resources));
+        match filled {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let member = self.members.remove(index);
+                self.leave_out(member, error)
+            }
+        }
     }
 
     /// Limits, in runc's order of controllers.
@@ -433,49 +428,39 @@ impl Member {
         tasks.map_err(|errno| self.failed("openat2", "tasks", errno))
     }
 
-    /// Makes the directories, from the mount's root down, and readies them to be joined: a cpuset must not be
-    /// empty (ENOSPC on joining).
-    fn make(&mut self, resources: &Resources<'_>) -> Result<()> {
+    /// Makes the directories, from the mount's root down.
+    fn make(&mut self) -> Result<()> {
         // Another container's end may remove a parent that we share with it between our two calls.
         let mut attempts = 4;
-        let dirs = loop {
-            match self.make_dirs() {
+        loop {
+            match self.make_once() {
                 Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, call: "mkdir" | "openat2", .. })
                     if attempts > 0 =>
                 {
                     attempts -= 1;
                 }
-                result => break result?,
+                result => return result,
             }
-        };
-        if self.answers_to("cpuset") && !self.version_2 {
-            cpuset::fill(self, &dirs, resources)?;
         }
-        if let Some(leaf) = dirs.into_iter().next_back() {
-            self.dir = OnceCell::from(leaf);
-        }
-        Ok(())
     }
 
-    /// The directories from the mount's root to the cgroup.
-    fn make_dirs(&mut self) -> Result<Vec<Dir>> {
-        let mut dirs = alloc::vec![Dir::open_mount(&self.mount_point, self.version_2)?];
+    fn make_once(&mut self) -> Result<()> {
+        let mut dir = Dir::open_mount(&self.mount_point, self.version_2)?;
         let path = self.path.clone();
-        self.made = 0;
-        for name in path.split('/').filter(|name| !name.is_empty()) {
-            let Some(parent) = dirs.last() else { break };
-            let dir = match parent.open(name) {
+        let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
+        for (index, name) in names.iter().enumerate() {
+            dir = match dir.open(name) {
                 Ok(dir) => dir,
                 Err(Errno::NOENT) => {
-                    if parent.make(name).map_err(|errno| self.failed("mkdir", "", errno))? {
-                        self.made += 1;
+                    if dir.make(name).map_err(|errno| self.failed("mkdir", "", errno))? {
+                        self.made = self.made.max(names.len() - index);
                     }
-                    parent.open(name).map_err(|errno| self.failed("openat2", "", errno))?
+                    dir.open(name).map_err(|errno| self.failed("openat2", "", errno))?
                 }
                 Err(errno) => return Err(self.failed("openat2", "", errno)),
             };
-            dirs.push(dir);
         }
-        Ok(dirs)
+        self.dir = OnceCell::from(dir);
+        Ok(())
     }
 }

@@ -13,19 +13,33 @@ use crate::error::{Error, Refused, Result};
 /// Gives each directory on the way, root first, its parent's CPUs and memory nodes where it has none, and the
 /// last one what the config says. The config comes first there: its parent's whole set could clash with a sibling's
 /// `cpu_exclusive`.
-pub(crate) fn fill(member: &Member, dirs: &[Dir], resources: &Resources<'_>) -> Result<()> {
+pub(crate) fn fill(member: &Member, resources: &Resources<'_>) -> Result<()> {
+    let dirs = open_all(member)?;
     let files = if member.noprefix { ["cpus", "mems"] } else { ["cpuset.cpus", "cpuset.mems"] };
     let asked = [&resources.cpu.cpus, &resources.cpu.mems];
     let fields = ["linux.resources.cpu.cpus", "linux.resources.cpu.mems"];
+    let Some((leaf, above)) = dirs.split_last() else { return Ok(()) };
     for ((file, asked), field) in files.into_iter().zip(asked).zip(fields) {
-        if let (Some(value), Some(leaf)) = (asked, dirs.last().filter(|_| dirs.len() > 1)) {
-            fill_parents(member, dirs.split_last().map_or(dirs, |(_, above)| above), file)?;
-            leaf.write(file, value).map_err(|errno| refused(member, file, value, field, errno))?;
-        } else {
-            fill_parents(member, dirs, file)?;
+        match asked {
+            Some(value) => {
+                fill_parents(member, above, file)?;
+                leaf.write(file, value).map_err(|errno| refused(member, file, value, field, errno))?;
+            }
+            None => fill_parents(member, &dirs, file)?,
         }
     }
     Ok(())
+}
+
+/// The directories from the mount's root to the cgroup.
+fn open_all(member: &Member) -> Result<Vec<Dir>> {
+    let mut dirs = alloc::vec![Dir::open_mount(&member.mount_point, false)?];
+    for name in member.path.split('/').filter(|name| !name.is_empty()) {
+        let Some(parent) = dirs.last() else { break };
+        let dir = parent.open(name).map_err(|errno| member.failed("openat2", "", errno))?;
+        dirs.push(dir);
+    }
+    Ok(dirs)
 }
 
 /// Walks up to the nearest directory that has a value, and copies it down from there.

@@ -1,6 +1,7 @@
 //! What can go wrong, in groups by what a caller can do about it. Texts name the field of config.json that
 //! asked, the file that was written and the errno by name, as strace prints it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -50,7 +51,7 @@ pub enum Error {
     /// Limits were asked of a cgroup that this user could not make or join: (field, controller).
     NotDelegated(String, String),
     /// The kernel refused a setting.
-    Refused(alloc::boxed::Box<Refused>),
+    Refused(Box<Refused>),
     /// The cgroup exists and holds this many processes already.
     NotEmpty(usize),
     /// The cgroup exists and is frozen: a container started in it would hang.

@@ -67,3 +67,62 @@ pub fn container_mounts(cgroup: &Cgroup, cgroup_namespace: bool) -> ContainerMou
     }
     listed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{CgroupRecord, Driver, MemberRecord};
+
+    fn cgroup() -> Cgroup {
+        let member = |controllers: &[&str], name: &str, version_2| MemberRecord {
+            controllers: controllers.iter().map(|name| String::from(*name)).collect(),
+            mount_point: format!("/sys/fs/cgroup/{name}"),
+            path: "/box".into(),
+            version_2,
+            noprefix: false,
+            made: 1,
+        };
+        Cgroup::open(&CgroupRecord {
+            driver: Driver::Cgroupfs,
+            lenient: false,
+            denied: Vec::new(),
+            members: vec![
+                member(&["cpu", "cpuacct"], "cpu,cpuacct", false),
+                member(&["name=systemd"], "systemd", false),
+                member(&[], "unified", true),
+            ],
+        })
+    }
+
+    #[test]
+    fn a_cgroup_namespace_gets_new_mounts_and_links_for_co_mounted_names() {
+        let listed = container_mounts(&cgroup(), true);
+        let new = |name: &str, fstype, data: &str| ControllerMount::New {
+            name: name.into(),
+            fstype,
+            data: data.into(),
+        };
+        assert_eq!(
+            listed.mounts,
+            [
+                new("cpu,cpuacct", "cgroup", "cpu,cpuacct"),
+                new("systemd", "cgroup", "name=systemd"),
+                new("unified", "cgroup2", ""),
+            ]
+        );
+        let link = |name: &str| (String::from(name), String::from("cpu,cpuacct"));
+        assert_eq!(listed.symlinks, [link("cpu"), link("cpuacct")]);
+        assert_eq!(listed.tmpfs_data, "mode=755");
+    }
+
+    #[test]
+    fn without_one_the_own_cgroups_are_bound() {
+        let listed = container_mounts(&cgroup(), false);
+        let bind = |name: &str| ControllerMount::Bind {
+            name: name.into(),
+            mount_point: format!("/sys/fs/cgroup/{name}"),
+            path: "/box".into(),
+        };
+        assert_eq!(listed.mounts, [bind("cpu,cpuacct"), bind("systemd"), bind("unified")]);
+    }
+}

@@ -168,7 +168,7 @@ impl Writes<'_> {
         Ok(())
     }
 
-    /// At creation cpuset::fill has written them already, since an empty one cannot be joined; then the same
+    /// At creation `cpuset::fill` has written them already, since an empty one cannot be joined; then the same
     /// write again changes nothing.
     fn cpuset(&mut self, cpu: &Cpu<'_>) -> Result<()> {
         let fields = [

@@ -19,13 +19,10 @@ pub enum Driver {
 pub struct CgroupRecord {
     /// Who makes and removes the directories.
     pub driver: Driver,
-    /// Was the container made without root's rights?
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub rootless: bool,
-    /// May hierarchies that refuse us be left out?
+    /// May hierarchies that refuse this user be left out? So it is for rootless containers without a cgroupsPath.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lenient: bool,
-    /// The controllers that were left out for that reason.
+    /// The controllers that were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
     /// One entry for each hierarchy joined.

@@ -1,1 +1,70 @@
+use super::read::{parse_blkio, parse_list, parse_page_size};
+use super::*;
 
+#[test]
+fn nothing_used_is_printed_as_runc_prints_it() {
+    let json = serde_json::to_string(&Stats::default()).expect("serialize");
+    assert_eq!(
+        json,
+        concat!(
+            r#"{"cpu":{},"cpuset":{"cpu_exclusive":0,"mem_hardwall":0,"mem_exclusive":0,"memory_migrate":0,"#,
+            r#""memory_spread_page":0,"memory_spread_slab":0,"memory_pressure":0,"sched_load_balance":0,"#,
+            r#""sched_relax_domain_level":0},"memory":{},"pids":{},"blkio":{},"hugetlb":{},"intel_rdt":{},"#,
+            r#""network_interfaces":null}"#
+        )
+    );
+}
+
+#[test]
+fn the_names_are_runcs() {
+    let mut stats = Stats::default();
+    stats.cpu.usage.total = 1;
+    stats.cpu.throttling.throttled_periods = 2;
+    stats.memory.kernel_tcp.limit = 3;
+    stats.blkio.io_queued_recursive = parse_blkio("8:0 Read 4\n");
+    stats.blkio.io_service_bytes_recursive = parse_blkio("8:0 5\n");
+    let json = serde_json::to_value(&stats).expect("serialize");
+    assert_eq!(
+        json["cpu"],
+        serde_json::json!({"usage": {"total": 1, "kernel": 0, "user": 0}, "throttling": {"throttledPeriods": 2}})
+    );
+    assert_eq!(json["memory"], serde_json::json!({"kernelTCP": {"limit": 3, "failcnt": 0}}));
+    assert_eq!(
+        json["blkio"],
+        serde_json::json!({
+            "ioServiceBytesRecursive": [{"major": 8, "value": 5}],
+            "ioQueueRecursive": [{"major": 8, "op": "Read", "value": 4}],
+        })
+    );
+}
+
+#[test]
+fn block_device_lines_have_an_operation_or_not_and_a_total_is_left_out() {
+    let entry = |op: &str, value| BlkioEntry { major: 254, minor: 0, op: op.into(), value };
+    assert_eq!(
+        parse_blkio("254:0 Read 10\n254:0 Total 12\nTotal 12\n254:0 7\n"),
+        [entry("Read", 10), entry("Total", 12), entry("", 7)]
+    );
+}
+
+#[test]
+fn lists_of_cpus_are_ranges_and_numbers() {
+    let cases: [(&str, &[u16]); 4] = [("0-2,7\n", &[0, 1, 2, 7]), ("3\n", &[3]), ("\n", &[]), ("5-4\n", &[])];
+    for (text, expected) in cases {
+        assert_eq!(parse_list(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn page_sizes_are_spelled_as_the_controllers_files() {
+    let cases = [
+        ("hugepages-64kB", Some("64KB")),
+        ("hugepages-2048kB", Some("2MB")),
+        ("hugepages-1048576kB", Some("1GB")),
+        ("hugepages-2048", None),
+        ("other", None),
+    ];
+    for (name, expected) in cases {
+        assert_eq!(parse_page_size(name).as_deref(), expected, "{name}");
+    }
+}
