@@ -449,11 +449,14 @@ impl Member {
         let path = self.path.clone();
         let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
         for (index, name) in names.iter().enumerate() {
-            dir = match dir.open(name) {
+            let below = names.len() - index;
+            // The last one is new as a rule, those above it are there as a rule: each first try costs one call.
+            let found = if below == 1 { Err(Errno::NOENT) } else { dir.open(name) };
+            dir = match found {
                 Ok(dir) => dir,
                 Err(Errno::NOENT) => {
                     if dir.make(name).map_err(|errno| self.failed("mkdir", "", errno))? {
-                        self.made = self.made.max(names.len() - index);
+                        self.made = self.made.max(below);
                     }
                     dir.open(name).map_err(|errno| self.failed("openat2", "", errno))?
                 }

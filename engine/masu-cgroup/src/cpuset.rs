@@ -18,14 +18,16 @@ pub(crate) fn fill(member: &Member, resources: &Resources<'_>) -> Result<()> {
     let files = if member.noprefix { ["cpus", "mems"] } else { ["cpuset.cpus", "cpuset.mems"] };
     let asked = [&resources.cpu.cpus, &resources.cpu.mems];
     let fields = ["linux.resources.cpu.cpus", "linux.resources.cpu.mems"];
+    // dirs[0] is the mount's root; the last `made` are new and empty.
+    let old = (dirs.len() - 1).saturating_sub(member.made);
     let Some((leaf, above)) = dirs.split_last() else { return Ok(()) };
     for ((file, asked), field) in files.into_iter().zip(asked).zip(fields) {
         match asked {
             Some(value) => {
-                fill_parents(member, above, file)?;
+                fill_parents(member, above, old, file)?;
                 leaf.write(file, value).map_err(|errno| refused(member, file, value, field, errno))?;
             }
-            None => fill_parents(member, &dirs, file)?,
+            None => fill_parents(member, &dirs, old, file)?,
         }
     }
     Ok(())
@@ -42,11 +44,16 @@ fn open_all(member: &Member) -> Result<Vec<Dir>> {
     Ok(dirs)
 }
 
-/// Walks up to the nearest directory that has a value, and copies it down from there.
-fn fill_parents(member: &Member, dirs: &[Dir], file: &str) -> Result<()> {
+/// Walks up to the nearest directory that has a value, and copies it down from there. Those after `old` are not
+/// read: they are new.
+fn fill_parents(member: &Member, dirs: &[Dir], old: usize, file: &str) -> Result<()> {
     let mut empty: Vec<&Dir> = Vec::new();
     let mut value = String::new();
-    for dir in dirs.iter().rev() {
+    for (index, dir) in dirs.iter().enumerate().rev() {
+        if index > old {
+            empty.push(dir);
+            continue;
+        }
         let text = dir.read(file).map_err(|errno| member.failed("read", file, errno))?;
         if !text.trim().is_empty() {
             value = text;

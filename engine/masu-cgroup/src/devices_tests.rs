@@ -33,7 +33,8 @@ fn the_defaults_follow_the_configs_rules_and_give_way_to_its_devices() {
 
 #[test]
 fn a_later_rule_adds_and_takes_away_access() {
-    let cases: [(&[(bool, &str)], &[&str]); 5] = [
+    type Rules<'a> = &'a [(bool, &'a str)];
+    let cases: [(Rules<'_>, &[&str]); 5] = [
         (&[(true, "c 1:3 r"), (true, "c 1:3 w")], &["allow c 1:3 rw"]),
         (&[(true, "c 1:3 rwm"), (false, "c 1:3 w")], &["allow c 1:3 rm"]),
         (&[(true, "c 1:3 rwm"), (false, "c 1:3 rwm")], &[]),

@@ -52,8 +52,10 @@ impl Member {
             let Some((parent, name)) = path.rsplit_once('/').filter(|(_, name)| !name.is_empty()) else {
                 break; // never the hierarchy itself
             };
-            let opened = Dir::open_mount(&self.mount_point, self.version_2)
-                .and_then(|mount| mount.open(parent).map_err(|errno| self.failed("openat2", "", errno)));
+            let opened = Dir::open_mount(&self.mount_point, self.version_2).and_then(|mount| match parent {
+                "" => Ok(mount),
+                _ => mount.open(parent).map_err(|errno| self.failed("openat2", "", errno)),
+            });
             let parent_dir = match opened {
                 Ok(dir) => dir,
                 Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) if step == 0 => {
