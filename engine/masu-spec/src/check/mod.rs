@@ -84,7 +84,8 @@ fn oci_version<'a>(version: Option<Str<'a>>, at: &Path<'_>) -> Result<Str<'a>, C
     let (major, minor) = (parts.next(), parts.next());
     // What follows the patch number: a pre-release ("-dev") or a build ("+dev").
     let patch = parts.next().and_then(|rest| rest.split(['-', '+']).next());
-    if ![major, minor, patch].into_iter().all(is_number) {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
+    if ![major, minor, patch].into_iter().all(is_number) || !version.bytes().all(legal) {
         return Err(
             at.illegal_hint(format!("{:?} is not a version", version.as_str()), "a version is such as 1.3.0")
         );

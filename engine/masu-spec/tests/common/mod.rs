@@ -56,3 +56,27 @@ pub(crate) fn without(mut config: Value, pointer: &str) -> Value {
 pub(crate) fn refusal(config: &Value) -> String {
     masu_spec::parse_config(config.to_string().as_bytes()).expect_err(&config.to_string()).to_string()
 }
+
+/// The same document with every character of every string, keys too, spelled as an escape.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut out = String::new();
+    let mut chars = json.chars();
+    let mut inside = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => {
+                inside = !inside;
+                out.push(c);
+            }
+            // An escape that is there already, of two characters or of six, stays.
+            '\\' => {
+                let kind = chars.next().unwrap();
+                out.extend([c, kind]);
+                out.extend(chars.by_ref().take(if kind == 'u' { 4 } else { 0 }));
+            }
+            c if inside => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
