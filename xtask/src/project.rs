@@ -42,6 +42,13 @@ pub(crate) fn engine_cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// Cargo in the workspace of the benchmark's libc-free programs.
+pub(crate) fn probe_cargo(arguments: &[&str]) -> Command {
+    let mut command = cargo(arguments);
+    command.current_dir(root().join("bench/probe")).env("CARGO_TARGET_DIR", target().join("probe"));
+    command
+}
+
 /// Runs a command whose output the user should see.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("start {}", words(command)))?;

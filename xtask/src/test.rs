@@ -36,12 +36,12 @@ struct Row {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     setup::debian_packages(Consent::new(arguments.yes))?;
-    let masu = build::build()?;
     let before = Traces::read()?;
     let (checks, cases) = select(&arguments.suites);
-    let mut rows: Vec<Row> = checks.iter().map(|check| perform(check.name, check.run)).collect();
+    let mut rows = vec![perform("build", || build::build().map(|_| Tally::ONE))];
+    rows.extend(checks.iter().map(|check| perform(check.name, check.run)));
     if let Some(cases) = cases {
-        for runtime in runtimes(arguments.runtime.as_deref(), masu)? {
+        for runtime in runtimes(arguments.runtime.as_deref())? {
             let name = format!("black-box {}", runtime.name);
             rows.push(perform(&name, || black_box(&runtime.path, &cases)));
         }
@@ -68,14 +68,14 @@ struct Runtime {
 }
 
 /// masu, and the two runcs that its cases are held against: Debian's newest and the one of this release.
-fn runtimes(chosen: Option<&Path>, masu: PathBuf) -> Result<Vec<Runtime>> {
+fn runtimes(chosen: Option<&Path>) -> Result<Vec<Runtime>> {
     if let Some(path) = chosen {
         let path = path.canonicalize().with_context(|| format!("find {}", path.display()))?;
         return Ok(vec![Runtime { name: "chosen runtime", path }]);
     }
     let stable = project::find_program("runc").context("find runc")?;
     Ok(vec![
-        Runtime { name: "masu", path: masu },
+        Runtime { name: "masu", path: project::bin().join("masu") },
         Runtime { name: "newest runc", path: setup::newest_runtimes()?.runc },
         Runtime { name: "stable runc", path: stable },
     ])

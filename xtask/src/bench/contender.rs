@@ -23,11 +23,8 @@ pub(super) struct Probe {
 impl Probe {
     /// Builds them; they are a workspace of their own, as the engine is.
     pub(super) fn build() -> Result<Self> {
-        let target = project::target().join("probe");
-        let mut cargo = project::cargo(&["build", "--quiet", "--release", "--locked"]);
-        cargo.current_dir(project::root().join("bench/probe")).env("CARGO_TARGET_DIR", &target);
-        project::run(&mut cargo)?;
-        let release = target.join("release");
+        project::run(&mut project::probe_cargo(&["build", "--quiet", "--release", "--locked"]))?;
+        let release = project::target().join("probe/release");
         Ok(Self { empty: release.join("true"), peak: release.join("peak") })
     }
 }

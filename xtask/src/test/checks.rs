@@ -29,8 +29,10 @@ pub(super) const ALL: [Check; 7] = [
 const INIT_LIMIT: u64 = 60 * 1024;
 
 fn fmt() -> Result<Tally> {
-    project::run(&mut project::cargo(&["fmt", "--all", "--check"]))?;
-    project::run(&mut project::engine_cargo(&["fmt", "--all", "--check"]))?;
+    let fmt = ["fmt", "--all", "--check"];
+    for mut command in [project::cargo(&fmt), project::engine_cargo(&fmt), project::probe_cargo(&fmt)] {
+        project::run(&mut command)?;
+    }
     Ok(Tally::ONE)
 }
 
@@ -47,6 +49,7 @@ fn clippy() -> Result<Tally> {
             project::engine_cargo(&["clippy", "--quiet", "--locked", "--package", program]).args(deny),
         )?;
     }
+    project::run(project::probe_cargo(&["clippy", "--quiet", "--locked"]).args(deny))?;
     Ok(Tally::ONE)
 }
 
