@@ -96,7 +96,10 @@ fn remove_tree(dir: &Path) {
 }
 
 /// A process that is killed and reaped at the end of its test.
-struct Sleeper(Child);
+struct Sleeper {
+    child: Child,
+    tasks: Vec<PathBuf>,
+}
 
 impl Sleeper {
     /// Started outside; attached by its own write of `0`, as masu-init does it.
@@ -114,23 +117,29 @@ impl Sleeper {
             .expect("spawn sh");
         let mut line = [0];
         child.stdout.take().expect("stdout").read_exact(&mut line).expect("attached");
-        Self(child)
+        Self { child, tasks: tasks.to_vec() }
     }
 
     fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.0.id()).expect("a pid")).expect("a pid")
+        Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid")
     }
 
     fn kill(mut self) {
-        self.0.kill().expect("kill");
-        self.0.wait().expect("wait");
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
     }
 }
 
 impl Drop for Sleeper {
     fn drop(&mut self) {
-        let _ = self.0.kill(); // ignored: dead already is what we want
-        let _ = self.0.wait(); // ignored: reaped already
+        for state in self.tasks.iter().map(|tasks| tasks.with_file_name("freezer.state")) {
+            // Frozen it would not die. Only in the freezer's directory is there such a file.
+            if state.exists() {
+                let _ = fs::write(state, "THAWED"); // ignored: the cgroup may be gone
+            }
+        }
+        let _ = self.child.kill(); // ignored: dead already is what we want
+        let _ = self.child.wait(); // ignored: reaped already
     }
 }
 
