@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.command.is_empty() {
         println!("{WELCOME}");
     }
-    command.args(comfortable(&arguments.command, interactive));
+    command.args(command_inside(&arguments.command, interactive));
     Err(command.exec()).with_context(|| format!("start {}", project::words(&command)))
 }
 
@@ -55,16 +55,27 @@ pub(crate) fn inside<'a>(xtask: &'a mut Command, runtime: &Path) -> &'a mut Comm
     xtask.args(["demo-inside", "--runtime"]).arg(runtime).arg("--")
 }
 
-/// The engine passes the terminal through as it is until it can make one of its own, and a shell cannot control
-/// jobs on a terminal of another session. Told so (`+m`), it does not complain.
-fn comfortable(command: &[String], interactive: bool) -> Vec<String> {
-    let bash = || ["bash", "--norc", "+m"].map(str::to_owned).to_vec();
-    match command.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] if Path::new("/bin/bash").exists() => bash(),
-        ["bash"] if interactive => bash(),
-        [] | ["sh"] if interactive => ["sh", "+m", "-i"].map(str::to_owned).to_vec(),
-        _ => command.to_vec(),
+/// The command as it runs inside. On a terminal it gets one of its own from script(1): the engine passes on ours as it
+/// is, and a process in another session than its terminal's can neither control jobs nor be interrupted by Ctrl-C.
+fn command_inside(command: &[String], interactive: bool) -> Vec<String> {
+    let shell = if Path::new("/bin/bash").exists() { ["bash", "--norc"].as_slice() } else { &["sh"] };
+    let shell = || shell.iter().map(|&word| word.to_owned()).collect();
+    let command = match command {
+        [] => shell(),
+        [bash] if bash == "bash" && interactive => shell(),
+        command => command.to_vec(),
+    };
+    if !interactive || project::find_program("script").is_none() {
+        return command;
     }
+    let quoted: Vec<_> = command.iter().map(|word| quote(word)).collect();
+    let line = format!("exec {}", quoted.join(" "));
+    ["script", "-qec", &line, "/dev/null"].map(str::to_owned).to_vec()
+}
+
+/// One word of a shell's command line, whatever is in it.
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Shows around inside, and then that the host has not noticed.
@@ -137,4 +148,22 @@ fn write_bundle(bundle: &Path, root: &HostRoot, command: &[String], is_root: boo
     let file = bundle.join("config.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&config)?)
         .with_context(|| format!("write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_survives_the_shell() {
+        for (word, quoted) in [("ls", "'ls'"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
+            assert_eq!(quote(word), quoted);
+        }
+    }
+
+    #[test]
+    fn without_a_terminal_a_command_runs_as_it_is() {
+        let command = ["bash", "-c", "exit 3"].map(str::to_owned);
+        assert_eq!(command_inside(&command, false), command);
+    }
 }
