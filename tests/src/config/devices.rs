@@ -1,0 +1,81 @@
+//! The default devices and linux.devices.
+
+use serde_json::json;
+
+use crate::harness::{Suite, ensure, ensure_eq};
+
+/// Adds the cases.
+#[expect(clippy::too_many_lines, reason = "a flat list of cases")]
+pub(crate) fn add(suite: &mut Suite) {
+    suite.case("the default devices are there with their numbers and modes", |bench| {
+        let text =
+            bench.inside("cd /dev; stat -c '%n %F %a %t:%T' null zero full random urandom tty", |_| {})?;
+        let wanted = "null character special file 666 1:3\nzero character special file 666 1:5\n\
+            full character special file 666 1:7\nrandom character special file 666 1:8\n\
+            urandom character special file 666 1:9\ntty character special file 666 5:0";
+        ensure_eq!(text, wanted);
+        Ok(())
+    });
+    suite.case("the default devices work", |bench| {
+        let script =
+            "echo x > /dev/null && head -c 2 /dev/zero | od -A n -t x1 && head -c 8 /dev/urandom | wc -c
+            echo x 2>/dev/null > /dev/full || echo full";
+        ensure_eq!(bench.inside(script, |_| {})?, "00 00\n8\nfull");
+        Ok(())
+    });
+    suite.case("the default links of /dev are there", |bench| {
+        let text = bench.inside("cd /dev; for l in fd stdin stdout stderr ptmx; do echo $l $(readlink $l); done", |_| {})?;
+        let wanted =
+            "fd /proc/self/fd\nstdin /proc/self/fd/0\nstdout /proc/self/fd/1\nstderr /proc/self/fd/2\nptmx pts/ptmx";
+        ensure_eq!(text, wanted);
+        Ok(())
+    });
+    suite.case("linux.devices are made with their mode and owner", |bench| {
+        let text = bench.inside("cd /dev; stat -c '%n %F %a %u:%g %t:%T' mine deep/block; stat -c '%n %F %a' pipe", |config| {
+            config.set("/linux/devices", json!([
+                {"path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 7, "gid": 8},
+                {"path": "/dev/deep/block", "type": "b", "major": 7, "minor": 99, "fileMode": 0o600, "uid": 0, "gid": 0},
+                {"path": "/dev/pipe", "type": "p", "fileMode": 0o622}
+            ]));
+        })?;
+        let wanted = "mine character special file 640 7:8 1:5\ndeep/block block special file 600 0:0 7:63\npipe fifo 622";
+        ensure_eq!(text, wanted);
+        Ok(())
+    });
+    suite.case("a device whose rule allows it can be used and another cannot", |bench| {
+        let script = "head -c 1 /dev/allowed | od -A n -t x1; head -c 1 /dev/denied 2>&1 | grep -o 'Operation not permitted'";
+        let text = bench.inside(script, |config| {
+            config.set("/linux/devices", json!([
+                {"path": "/dev/allowed", "type": "c", "major": 1, "minor": 5, "fileMode": 0o666},
+                {"path": "/dev/denied", "type": "c", "major": 1, "minor": 11, "fileMode": 0o666}
+            ]));
+            config.push("/linux/resources/devices", json!({"allow": true, "type": "c", "major": 1, "minor": 5, "access": "rw"}));
+        })?;
+        ensure_eq!(text, "00\nOperation not permitted");
+        Ok(())
+    });
+    suite.case("mknod of a device that no rule names can be made but not opened", |bench| {
+        let text = bench.inside(
+            "mknod /dev/kmsg c 1 11 && head -c 1 /dev/kmsg 2>&1 | grep -o 'not permitted'",
+            |config| {
+                config.capabilities(&["CAP_MKNOD"]);
+            },
+        )?;
+        ensure_eq!(text, "not permitted");
+        Ok(())
+    });
+    suite.case("in a user namespace the default devices are there too", |bench| {
+        let text = bench.inside("echo x > /dev/null && stat -c '%F %t:%T' /dev/null", |config| {
+            config.user_namespace();
+        })?;
+        ensure_eq!(text, "character special file 1:3");
+        Ok(())
+    });
+    suite.case("a device of an unknown type is refused", |bench| {
+        let output = bench.script("true", |config| {
+            config.set("/linux/devices", json!([{"path": "/dev/x", "type": "z", "major": 1, "minor": 5}]));
+        })?;
+        ensure!(output.exits_with(1)?.stderr.contains('z'), "the type is not named");
+        Ok(())
+    });
+}

@@ -1,0 +1,302 @@
+//! mounts: each type and each option, seen in /proc/self/mountinfo inside.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::harness::mountinfo::{Mount, mount_at};
+use crate::harness::{Bench, Check, Suite, ensure, ensure_eq};
+
+/// Adds the cases.
+pub(crate) fn add(suite: &mut Suite) {
+    types(suite);
+    options(suite);
+    binds(suite);
+    propagation(suite);
+    recursive(suite);
+}
+
+/// The mount at `point` in a container with one more mount there.
+fn mounted(bench: &Bench<'_>, point: &str, kind: &str, source: &str, options: &[&str]) -> Check<Mount> {
+    let text = bench.inside("cat /proc/self/mountinfo", |config| {
+        config.mount(point, kind, source, options);
+    })?;
+    mount_at(&text, point)
+}
+
+fn types(suite: &mut Suite) {
+    for (point, kind) in [
+        ("/proc", "proc"),
+        ("/dev", "tmpfs"),
+        ("/dev/pts", "devpts"),
+        ("/dev/shm", "tmpfs"),
+        ("/dev/mqueue", "mqueue"),
+        ("/sys", "sysfs"),
+    ] {
+        suite.case(format!("{point} is a {kind} with the options of the default config"), move |bench| {
+            let mounts = bench.world.default_config["mounts"].as_array().cloned().unwrap_or_default();
+            let wanted = mounts.iter().find(|mount| mount["destination"] == point);
+            let wanted = wanted.and_then(|mount| mount["options"].as_array()).cloned().unwrap_or_default();
+            let mount = mount_at(&bench.inside("cat /proc/self/mountinfo", |_| {})?, point)?;
+            ensure_eq!(mount.kind, kind);
+            for option in wanted.iter().filter_map(|option| option.as_str()) {
+                if ["ro", "nosuid", "noexec", "nodev"].contains(&option) {
+                    ensure!(mount.has(option), "no {option} in {mount:?}");
+                }
+            }
+            Ok(())
+        });
+    }
+    suite.case("a tmpfs has its size and mode", |bench| {
+        let text = bench.inside("grep ' /var ' /proc/mounts; stat -c %a /var", |config| {
+            config.mount("/var", "tmpfs", "mine", &["size=64k", "mode=1700"]);
+        })?;
+        ensure!(text.starts_with("mine /var tmpfs rw,relatime,size=64k,mode=1700"), "{text}");
+        ensure!(text.ends_with("\n1700"), "{text}");
+        Ok(())
+    });
+    suite.case("a tmpfs over a directory hides it unless it has tmpcopyup", |bench| {
+        let listed = |bench: &Bench<'_>, options: &[&str]| {
+            bench.inside("ls /etc", |config| {
+                config.mount("/etc", "tmpfs", "tmpfs", options);
+            })
+        };
+        ensure_eq!(listed(bench, &[])?, "");
+        ensure_eq!(listed(bench, &["tmpcopyup"])?, "group\npasswd");
+        Ok(())
+    });
+    suite.case("a mount point that is missing is made", |bench| {
+        let mut bundle = bench.bundle()?;
+        bundle.config.mount("/new/point", "tmpfs", "tmpfs", &[]).shell("stat -f -c %T /new/point");
+        ensure_eq!(bench.container(bundle)?.run()?.exits_with(0)?.text(), "tmpfs");
+        Ok(())
+    });
+    suite.case("mounts are made in their order", |bench| {
+        let text = bench.inside("ls /mnt", |config| {
+            config.mount("/mnt", "tmpfs", "tmpfs", &[]).mount("/mnt/below", "tmpfs", "tmpfs", &[]);
+        })?;
+        ensure_eq!(text, "below");
+        Ok(())
+    });
+    suite.case("an unknown file system is refused with the place of the mount", |bench| {
+        let output = bench.script("true", |config| {
+            config.mount("/mnt", "no-such-fs", "none", &[]);
+        })?;
+        output.fails_with(1, &["/mnt"])?;
+        Ok(())
+    });
+}
+
+/// An option and what mountinfo then shows, or must not show with a leading `!`.
+const OPTIONS: &[(&[&str], &str)] = &[
+    (&["ro"], "ro"),
+    (&["ro", "rw"], "rw"),
+    (&["nosuid"], "nosuid"),
+    (&["nosuid", "suid"], "!nosuid"),
+    (&["nodev"], "nodev"),
+    (&["nodev", "dev"], "!nodev"),
+    (&["noexec"], "noexec"),
+    (&["noexec", "exec"], "!noexec"),
+    (&["noatime"], "noatime"),
+    (&["noatime", "atime"], "!noatime"),
+    (&["relatime"], "relatime"),
+    (&["strictatime"], "!relatime"),
+    (&["nodiratime"], "nodiratime"),
+    (&["nodiratime", "diratime"], "!nodiratime"),
+    (&["nosymfollow"], "nosymfollow"),
+    (&["nosymfollow", "symfollow"], "!nosymfollow"),
+];
+
+/// The same for options of the super block.
+const SUPER_OPTIONS: &[(&[&str], &str)] = &[
+    (&["sync"], "sync"),
+    (&["sync", "async"], "!sync"),
+    (&["dirsync"], "dirsync"),
+    (&["lazytime"], "lazytime"),
+];
+
+fn shows(list: &[String], wanted: &str) -> bool {
+    match wanted.strip_prefix('!') {
+        Some(unwanted) => !list.iter().any(|one| one == unwanted),
+        None => list.iter().any(|one| one == wanted),
+    }
+}
+
+fn options(suite: &mut Suite) {
+    for (options, wanted) in OPTIONS {
+        suite.case(format!("a tmpfs with {} shows {wanted}", options.join(",")), |bench| {
+            let mount = mounted(bench, "/mnt", "tmpfs", "tmpfs", options)?;
+            ensure!(shows(&mount.options, wanted), "{mount:?}");
+            Ok(())
+        });
+        suite.case(format!("a bind mount with {} shows {wanted}", options.join(",")), |bench| {
+            let source = bench.directory("source")?;
+            let mut all = vec!["rbind"];
+            all.extend_from_slice(options);
+            let mount = mounted(bench, "/mnt", "bind", &source.to_string_lossy(), &all)?;
+            ensure!(shows(&mount.options, wanted), "{mount:?}");
+            Ok(())
+        });
+    }
+    for (options, wanted) in SUPER_OPTIONS {
+        suite.case(
+            format!("a tmpfs with {} shows {wanted} in its super block", options.join(",")),
+            |bench| {
+                let mount = mounted(bench, "/mnt", "tmpfs", "tmpfs", options)?;
+                ensure!(shows(&mount.super_options, wanted), "{mount:?}");
+                Ok(())
+            },
+        );
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "a flat list of cases")]
+fn binds(suite: &mut Suite) {
+    suite.case("a bind mount of a directory shows and takes files", |bench| {
+        let source = bench.directory("source")?;
+        fs::write(source.join("here"), "host\n")?;
+        let text = bench.inside("cat /mnt/here; echo inside > /mnt/new", |config| {
+            config.mount("/mnt", "bind", &source.to_string_lossy(), &["bind"]);
+        })?;
+        ensure_eq!(text, "host");
+        ensure_eq!(fs::read_to_string(source.join("new"))?, "inside\n");
+        Ok(())
+    });
+    suite.case("a read-only bind mount refuses writing and leaves the source writable", |bench| {
+        let source = bench.directory("source")?;
+        let output = bench.script("touch /mnt/x", |config| {
+            config.mount("/mnt", "bind", &source.to_string_lossy(), &["rbind", "ro"]);
+        })?;
+        output.fails_with(1, &["Read-only file system"])?;
+        fs::write(source.join("y"), "")?;
+        Ok(())
+    });
+    suite.case("a bind mount of a file makes a missing target file", |bench| {
+        let source = bench.path("file");
+        fs::write(&source, "content\n")?;
+        let text = bench.inside("cat /opt/target", |config| {
+            config.mount("/opt/target", "bind", &source.to_string_lossy(), &["bind", "ro"]);
+        })?;
+        ensure_eq!(text, "content");
+        Ok(())
+    });
+    suite.case("a type is not needed when the options say bind", |bench| {
+        let source = bench.directory("source")?;
+        fs::write(source.join("here"), "")?;
+        let text = bench.inside("ls /mnt", |config| {
+            config.mount("/mnt", "", &source.to_string_lossy(), &["rbind"]);
+        })?;
+        ensure_eq!(text, "here");
+        Ok(())
+    });
+    suite.case("a relative bind source is taken from the bundle", |bench| {
+        let mut bundle = bench.bundle()?;
+        fs::create_dir(bundle.dir.join("data"))?;
+        fs::write(bundle.dir.join("data/here"), "")?;
+        bundle.config.mount("/mnt", "bind", "data", &["rbind"]).shell("ls /mnt");
+        ensure_eq!(bench.container(bundle)?.run()?.exits_with(0)?.text(), "here");
+        Ok(())
+    });
+    suite.case("a bind source that is missing is refused with its path", |bench| {
+        let output = bench.script("true", |config| {
+            config.mount("/mnt", "bind", "/no/such/source", &["rbind"]);
+        })?;
+        output.fails_with(1, &["/no/such/source", "no such file or directory"])?;
+        Ok(())
+    });
+    suite.case("a device of the host can be bound and works", |bench| {
+        let text = bench.inside("head -c 4 /mnt-zero | od -A n -t x1", |config| {
+            config.writable().mount("/mnt-zero", "bind", "/dev/zero", &["bind"]);
+        })?;
+        ensure_eq!(text, "00 00 00 00");
+        Ok(())
+    });
+    suite.case("in a user namespace a bind source that root inside may not reach works", |bench| {
+        let hidden = bench.directory("hidden")?;
+        fs::create_dir(hidden.join("source"))?;
+        fs::write(hidden.join("source/here"), "")?;
+        fs::set_permissions(&hidden, fs::Permissions::from_mode(0o700))?;
+        let source = hidden.join("source");
+        let text = bench.inside("ls /mnt", |config| {
+            config.user_namespace().mount("/mnt", "bind", &source.to_string_lossy(), &["rbind"]);
+        })?;
+        ensure_eq!(text, "here");
+        Ok(())
+    });
+}
+
+fn propagation(suite: &mut Suite) {
+    for (option, wanted) in [
+        ("private", ""),
+        ("rprivate", ""),
+        ("shared", "shared:"),
+        ("rshared", "shared:"),
+        ("unbindable", "unbindable"),
+        ("runbindable", "unbindable"),
+    ] {
+        suite.case(format!("a mount with {option} has that propagation"), move |bench| {
+            let mount = mounted(bench, "/mnt", "tmpfs", "tmpfs", &[option])?;
+            let tags = mount.propagation.join(" ");
+            ensure!(if wanted.is_empty() { tags.is_empty() } else { tags.starts_with(wanted) }, "{mount:?}");
+            Ok(())
+        });
+    }
+    suite.case("without a propagation a bind mount does not propagate back", |bench| {
+        let source = bench.directory("source")?;
+        let mount = mounted(bench, "/mnt", "bind", &source.to_string_lossy(), &["rbind"])?;
+        ensure!(!mount.propagation.iter().any(|tag| tag.starts_with("shared")), "{mount:?}");
+        Ok(())
+    });
+    suite.case("a mount made inside is not seen by the host even below a bind mount", |bench| {
+        let source = bench.directory("source")?;
+        fs::create_dir(source.join("below"))?;
+        bench.inside("mount -t tmpfs inner /mnt/below", |config| {
+            config
+                .mount("/mnt", "bind", &source.to_string_lossy(), &["rbind"])
+                .capabilities(&["CAP_SYS_ADMIN"]);
+        })?;
+        let leaks = bench.leaks()?;
+        ensure!(!leaks.iter().any(|leak| leak.starts_with("mount")), "{leaks:?}");
+        Ok(())
+    });
+}
+
+/// A recursive option, and what the mount below then shows.
+const RECURSIVE: &[(&str, &str)] = &[
+    ("rro", "ro"),
+    ("rnosuid", "nosuid"),
+    ("rnodev", "nodev"),
+    ("rnoexec", "noexec"),
+    ("rnoatime", "noatime"),
+    ("rnodiratime", "nodiratime"),
+    ("rnosymfollow", "nosymfollow"),
+];
+
+fn recursive(suite: &mut Suite) {
+    for (option, wanted) in RECURSIVE {
+        suite.case(format!("{option} reaches the mounts below"), |bench| {
+            let below = below_of(bench, &["rbind", option])?;
+            ensure!(below.has(wanted), "{below:?}");
+            Ok(())
+        });
+    }
+    suite.case("ro without r leaves the mounts below writable", |bench| {
+        let below = below_of(bench, &["rbind", "ro"])?;
+        ensure!(below.has("rw"), "{below:?}");
+        Ok(())
+    });
+    suite.case("rrw, rsuid, rdev, rexec clear the flags of the mounts below", |bench| {
+        let below = below_of(bench, &["rbind", "rrw", "rsuid", "rdev", "rexec"])?;
+        for flag in ["ro", "nosuid", "nodev", "noexec"] {
+            ensure!(!below.has(flag), "{below:?}");
+        }
+        Ok(())
+    });
+}
+
+/// Binds /dev of the host, below which other file systems are mounted, and returns the mount at pts.
+fn below_of(bench: &Bench<'_>, options: &[&str]) -> Check<Mount> {
+    let text = bench.inside("cat /proc/self/mountinfo", |config| {
+        config.mount("/mnt", "bind", "/dev", options);
+    })?;
+    mount_at(&text, "/mnt/pts")
+}

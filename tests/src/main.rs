@@ -1,0 +1,138 @@
+//! `masu-tests --runtime PATH [FILTER…]`: the black-box suites. They know the runtime by its command line
+//! alone, so that the same case runs against masu, runc or crun.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a name that a serde_json::Value does not have gives null, no panic"
+)]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use harness::{Bench, Case, Check, Failure, Ledger, Runtime, World, fail};
+
+mod bad_input;
+mod cgroup;
+mod config;
+mod exec;
+mod foreground;
+mod harness;
+mod lifecycle;
+mod scale;
+mod security;
+mod walk;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(Failure::Failed(text) | Failure::Skipped(text)) => {
+            eprintln!("masu-tests: {text}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Check<ExitCode> {
+    let (runtime, filters, arguments) = parse_arguments(std::env::args_os().skip(1))?;
+    let mut cases = all_cases();
+    let ledger = Arc::new(Ledger::read(&cases)?);
+    cases.retain(|case| {
+        filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter.as_str()))
+    });
+    let world = Arc::new(World::new(Runtime::probe(&runtime)?)?);
+    let trials = cases.into_iter().map(|case| trial(case, &world, &ledger)).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let removed = world.remove();
+    if arguments.list {
+        removed?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "{} passed, {} failed, {} skipped",
+        conclusion.num_passed, conclusion.num_failed, conclusion.num_ignored
+    );
+    removed?;
+    Ok(if conclusion.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// `--runtime PATH` and the filters are ours; every option belongs to libtest-mimic.
+fn parse_arguments(args: impl Iterator<Item = OsString>) -> Check<(PathBuf, Vec<String>, Arguments)> {
+    let mut runtime = None;
+    let mut filters = Vec::new();
+    let mut rest = vec![OsString::from("masu-tests")];
+    let mut args = args;
+    while let Some(arg) = args.next() {
+        if arg == "--runtime" {
+            runtime = args.next();
+        } else if ["--test-threads", "--format", "--logfile", "--skip", "--color"]
+            .iter()
+            .any(|name| arg == *name)
+        {
+            rest.push(arg);
+            rest.extend(args.next());
+        } else if arg.to_string_lossy().starts_with("--") {
+            rest.push(arg);
+        } else {
+            filters.push(arg.to_string_lossy().into_owned());
+        }
+    }
+    let runtime = runtime
+        .ok_or_else(|| fail("usage: masu-tests --runtime PATH [FILTER…] [--list] [--test-threads N]"))?;
+    Ok((PathBuf::from(runtime), filters, Arguments::from_iter(rest)))
+}
+
+fn all_cases() -> Vec<Case> {
+    let suites = [
+        scale::suite(),
+        walk::suite(),
+        lifecycle::suite(),
+        exec::suite(),
+        config::suite(),
+        cgroup::suite(),
+        foreground::suite(),
+        security::suite(),
+        bad_input::suite(),
+    ];
+    suites.into_iter().flat_map(|suite| suite.cases).collect()
+}
+
+fn trial(case: Case, world: &Arc<World>, ledger: &Arc<Ledger>) -> Trial {
+    let (world, ledger) = (Arc::clone(world), Arc::clone(ledger));
+    Trial::ignorable_test(case.name.clone(), move || judge(&case, &world, &ledger))
+}
+
+/// Runs a case. A listed difference must show: an entry whose case passes is as wrong as a case that fails.
+fn judge(case: &Case, world: &World, ledger: &Ledger) -> Result<Completion, Failed> {
+    let difference = ledger.difference(&case.name, &world.runtime);
+    match difference {
+        Some(difference) if !difference.run => return Ok(Completion::ignored_with(difference.text())),
+        None if case.masu_only && !world.runtime.is_masu() => {
+            return Ok(Completion::ignored_with("masu only"));
+        }
+        _ => {}
+    }
+    match (perform(case, world), difference) {
+        (Ok(()), None) => Ok(Completion::Completed),
+        (Err(Failure::Failed(_)), Some(difference)) => Ok(Completion::ignored_with(difference.text())),
+        (Ok(()), Some(difference)) => {
+            Err(format!("passes: differences.toml need not say {:?} any more", difference.text()).into())
+        }
+        (Err(Failure::Skipped(why)), _) => match ledger.skip(&case.name) {
+            Some(reason) => Ok(Completion::ignored_with(reason)),
+            None => Err(format!("skipped, which skips.toml does not allow: {why}").into()),
+        },
+        (Err(Failure::Failed(text)), None) => Err(text.into()),
+    }
+}
+
+fn perform(case: &Case, world: &World) -> Check {
+    let mut bench = Bench::new(world)?;
+    let result = (case.run)(&mut bench);
+    let finished = bench.finish();
+    result?;
+    finished
+}

@@ -1,0 +1,85 @@
+//! The rules that keep containers contained, each as an attack.
+
+mod descriptors;
+mod engine_file;
+mod races;
+mod symlinks;
+
+use serde_json::json;
+
+use crate::exec::sets;
+use crate::harness::{Suite, ensure, ensure_eq};
+
+/// The suite.
+pub(crate) fn suite() -> Suite {
+    let mut suite = Suite::new("security");
+    engine_file::add(&mut suite);
+    descriptors::add(&mut suite);
+    symlinks::add(&mut suite);
+    races::add(&mut suite);
+    defaults(&mut suite);
+    suite
+}
+
+fn defaults(suite: &mut Suite) {
+    // CVE-2022-24769, -29162, -27649 and their kin.
+    suite.case("the default config has no inheritable capability", |bench| {
+        let set = &bench.world.default_config["process"]["capabilities"]["inheritable"];
+        ensure!(set.as_array().is_none_or(Vec::is_empty), "{set}");
+        let text = bench.inside("cat /proc/self/status", |_| {})?;
+        ensure_eq!(sets(&text).first(), Some(&0));
+        Ok(())
+    });
+    suite.case("with the default config nothing can be mounted", |bench| {
+        let output = bench.script("mount -t tmpfs none /mnt", |_| {})?.exits_with(1)?;
+        ensure!(output.stderr.contains("ermission denied"), "{output}");
+        Ok(())
+    });
+    // CVE-2023-25809, CVE-2022-0492.
+    suite.case("without a cgroup namespace no cgroup can be made or changed", |bench| {
+        let script =
+            "cd /sys/fs/cgroup; mkdir pids/mine; echo 1 > pids/pids.max; echo x > memory/release_agent; true";
+        let output = bench.script(script, |config| {
+            config.without_namespace("cgroup").capabilities(&["CAP_DAC_OVERRIDE"]);
+        })?;
+        ensure_eq!(output.stderr.matches("Read-only file system").count(), 3, "{output}");
+        Ok(())
+    });
+    suite.case("procfs of the host cannot be written even by root inside", |bench| {
+        let script = "for f in sys/kernel/core_pattern sysrq-trigger sys/kernel/hostname; do
+            (echo x > /proc/$f) 2>/dev/null && echo written $f; done; true";
+        let text = bench.inside(script, |config| {
+            config.capabilities(&["CAP_DAC_OVERRIDE"]);
+        })?;
+        ensure_eq!(text, "");
+        Ok(())
+    });
+    suite.case("devices of the host cannot be opened through a node made inside", |bench| {
+        let number = rustix::fs::stat("/")?.st_dev;
+        let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+        let script = format!("mknod /dev/disk b {major} {minor}; head -c 1 /dev/disk");
+        let output = bench.script(&script, |config| {
+            config.capabilities(&["CAP_MKNOD", "CAP_DAC_OVERRIDE"]);
+        })?;
+        output.fails_with(1, &["Operation not permitted"])?;
+        Ok(())
+    });
+    // CVE-2021-43784: the lengths of what is handed to the child must not overflow.
+    suite.case("a very long mount path is a clean error", |bench| {
+        let long = format!("/{}", "x/".repeat(40_000));
+        let output = bench.script("true", |config| {
+            config.mount(&long, "tmpfs", "tmpfs", &[]);
+        })?;
+        output.exits_with(1)?;
+        Ok(())
+    });
+    suite.case("very many id maps are a clean error or work", |bench| {
+        let maps: Vec<_> =
+            (0..5000).map(|id| json!({"containerID": id, "hostID": 100_000 + id, "size": 1})).collect();
+        let output = bench.script("echo runs", |config| {
+            config.user_namespace().set("/linux/uidMappings", maps.clone()).set("/linux/gidMappings", maps);
+        })?;
+        ensure!(output.code == Some(1) && output.stdout.is_empty(), "{output}");
+        Ok(())
+    });
+}
