@@ -123,6 +123,22 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// The record of a cgroup that [`create`](Self::create) is about to make: what a caller writes down first, so that
+    /// nothing is lost when it ends in between. Removal takes of it what is there.
+    ///
+    /// # Errors
+    ///
+    /// For a path that is none.
+    pub fn record_before(layout: &Layout, request: &Request<'_>) -> Result<CgroupRecord> {
+        let path = CgroupsPath::parse(request.cgroups_path, request.id)?;
+        let mut record = CgroupRecord::default();
+        let all = layout.v1().iter().map(|hierarchy| (hierarchy, false));
+        for (hierarchy, version_2) in all.chain(layout.unified().map(|hierarchy| (hierarchy, true))) {
+            record.members.push(Member::new(hierarchy, version_2, path.below_mount(hierarchy)?).record());
+        }
+        Ok(record)
+    }
+
     /// The cgroup of a container that an earlier process created. Looks nothing up yet.
     pub fn open(record: &CgroupRecord) -> Self {
         let members = record.members.iter().map(Member::from_record).collect();

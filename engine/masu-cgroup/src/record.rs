@@ -7,15 +7,16 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Who makes and removes the directories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Driver {
     /// masu itself.
+    #[default]
     Cgroupfs,
 }
 
 /// A container's cgroup on record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupRecord {
     /// Who makes and removes the directories.
     pub driver: Driver,

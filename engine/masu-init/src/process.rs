@@ -58,6 +58,19 @@ pub(crate) fn join_keyring(name: &CStr) -> Result<()> {
 
 /// Sets a limit of resources, by its number.
 pub(crate) fn set_resource_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = |value| (value != u64::MAX).then_some(value);
+    let limits = Rlimit { current: limit(soft), maximum: limit(hard) };
+    rustix::process::setrlimit(find_resource(resource)?, limits).at(Part::SetLimit)
+}
+
+/// Sets a limit of resources to at least these values.
+pub(crate) fn raise_resource_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let now = rustix::process::getrlimit(find_resource(resource)?);
+    let raised = |now: Option<u64>, wanted: u64| now.map_or(u64::MAX, |now| now.max(wanted));
+    set_resource_limit(resource, raised(now.current, soft), raised(now.maximum, hard))
+}
+
+fn find_resource(number: u32) -> Result<Resource> {
     const RESOURCES: [Resource; 16] = [
         Resource::Cpu,
         Resource::Fsize,
@@ -76,11 +89,8 @@ pub(crate) fn set_resource_limit(resource: u32, soft: u64, hard: u64) -> Result<
         Resource::Rtprio,
         Resource::Rttime,
     ];
-    let known = RESOURCES.into_iter().find(|known| *known as u32 == resource);
-    let known = known.ok_or(fail(Part::SetLimit, Errno::INVAL))?;
-    let limit = |value| (value != u64::MAX).then_some(value);
-    rustix::process::setrlimit(known, Rlimit { current: limit(soft), maximum: limit(hard) })
-        .at(Part::SetLimit)
+    let known = RESOURCES.into_iter().find(|known| *known as u32 == number);
+    known.ok_or(fail(Part::SetLimit, Errno::INVAL))
 }
 
 /// Becomes another user. Permitted capabilities stay: they are set afterwards, by their own step.

@@ -145,6 +145,9 @@ impl<'a> Init<'a> {
                 self.root = None;
                 self.masks = Masks::default();
             }
+            Step::RaiseResourceLimit { resource, soft, hard } => {
+                process::raise_resource_limit(resource, soft, hard)?;
+            }
             Step::SetResourceLimit { resource, soft, hard } => {
                 process::set_resource_limit(resource, soft, hard)?
             }

@@ -156,7 +156,16 @@ pub enum Step<'a> {
     EnterRoot(Entry),
     /// Changes how the new `/` propagates.
     SetRootPropagation(Propagation),
-    /// prlimit(2)
+    /// setrlimit(2) to at least these values: with the engine's privileges, before a user namespace is entered.
+    RaiseResourceLimit {
+        /// The number of the resource, getrlimit(2).
+        resource: u32,
+        /// Soft limit; `u64::MAX` for none.
+        soft: u64,
+        /// Hard limit; `u64::MAX` for none.
+        hard: u64,
+    },
+    /// setrlimit(2)
     SetResourceLimit {
         /// The number of the resource, getrlimit(2).
         resource: u32,
@@ -222,38 +231,28 @@ pub enum Step<'a> {
     },
 }
 
-impl<'a> Step<'a> {
+impl Step<'_> {
     /// The step with its descriptor's number replaced by what `open` gives for it.
-    ///
-    /// `None` when there is no such descriptor, as for a cgroup that the engine may not use: then the step
-    /// has nothing to act on.
     #[must_use]
-    pub fn with_descriptor(self, open: impl FnOnce(Fd) -> Option<Fd>) -> Option<Self> {
-        Some(match self {
-            Self::HoldProc { proc } => Self::HoldProc { proc: open(proc)? },
-            Self::JoinNamespaces { fd, namespaces } => Self::JoinNamespaces { fd: open(fd)?, namespaces },
-            Self::Fork { namespaces, cgroup } => Self::Fork { namespaces, cgroup: cgroup.and_then(open) },
-            Self::AttachCgroup { tasks } => Self::AttachCgroup { tasks: open(tasks)? },
-            Self::OpenRoot { source } => Self::OpenRoot { source: source.with_descriptor(open)? },
-            Self::Mount { source, target, attributes, recursive, propagation } => {
-                let source = source.with_descriptor(open)?;
+    pub fn with_descriptor(self, open: impl FnOnce(Fd) -> Fd) -> Self {
+        match self {
+            Self::HoldProc { proc } => Self::HoldProc { proc: open(proc) },
+            Self::JoinNamespaces { fd, namespaces } => Self::JoinNamespaces { fd: open(fd), namespaces },
+            Self::Fork { namespaces, cgroup } => Self::Fork { namespaces, cgroup: cgroup.map(open) },
+            Self::AttachCgroup { tasks } => Self::AttachCgroup { tasks: open(tasks) },
+            Self::OpenRoot { source: Source::Tree { fd } } => {
+                Self::OpenRoot { source: Source::Tree { fd: open(fd) } }
+            }
+            Self::Mount { source: Source::Tree { fd }, target, attributes, recursive, propagation } => {
+                let source = Source::Tree { fd: open(fd) };
                 Self::Mount { source, target, attributes, recursive, propagation }
             }
             Self::MakeDevice { path, kind, mode, number, owner, source: DeviceSource::Tree(fd) } => {
-                let source = DeviceSource::Tree(open(fd)?);
+                let source = DeviceSource::Tree(open(fd));
                 Self::MakeDevice { path, kind, mode, number, owner, source }
             }
-            Self::AwaitStart { fifo } => Self::AwaitStart { fifo: open(fifo)? },
+            Self::AwaitStart { fifo } => Self::AwaitStart { fifo: open(fifo) },
             step => step,
-        })
-    }
-}
-
-impl<'a> Source<'a> {
-    fn with_descriptor(self, open: impl FnOnce(Fd) -> Option<Fd>) -> Option<Self> {
-        match self {
-            Self::Tree { fd } => open(fd).map(|fd| Self::Tree { fd }),
-            source => Some(source),
         }
     }
 }

@@ -1,0 +1,106 @@
+//! What the plan's steps need from the host, as open descriptors.
+//!
+//! All of it is opened before the container's process exists, by the engine and with its privileges. A path is
+//! looked up here once; what comes after works on the descriptor.
+
+use alloc::{format, string::String, vec::Vec};
+
+use masu_sys::mount::{MountAttr, MountSetattrFlags, Propagation, mount_setattr};
+use rustix::{
+    fd::{AsFd, OwnedFd},
+    fs::{CWD, FileType, Mode, OFlags},
+    io::Errno,
+    mount::OpenTreeFlags,
+};
+
+use crate::{
+    error::{Error, Result},
+    plan::{Origin, Plan, Want},
+};
+
+/// What the engine has open already.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// The host's procfs.
+    pub(crate) proc: OwnedFd,
+    /// The container's cgroups.
+    pub(crate) join: masu_cgroup::Join,
+    /// The process whose namespaces are joined.
+    pub(crate) process: Option<OwnedFd>,
+    /// The start fifo.
+    pub(crate) fifo: Option<OwnedFd>,
+}
+
+/// Opens everything that `plan` wants, in its order.
+pub(crate) fn acquire(plan: &Plan, held: &Held) -> Result<Vec<OwnedFd>> {
+    plan.wants.iter().map(|(origin, want)| open(*origin, want, held)).collect()
+}
+
+fn open(origin: Origin, want: &Want, held: &Held) -> Result<OwnedFd> {
+    match want {
+        Want::Proc => duplicate(origin, Some(&held.proc)),
+        Want::Process => duplicate(origin, held.process.as_ref()),
+        Want::Fifo => duplicate(origin, held.fifo.as_ref()),
+        Want::UnifiedCgroup => duplicate(origin, held.join.unified.as_ref()),
+        Want::Tasks { hierarchy } => {
+            let found = held.join.tasks.iter().find(|(name, _)| name == hierarchy);
+            duplicate(origin, found.map(|(_, tasks)| tasks))
+        }
+        Want::Namespace { path } => {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty())
+                .map_err(|errno| failed(origin, format!("open namespace {path:?}"), errno))
+        }
+        Want::Tree { path, recursive, keep_propagation } => {
+            open_tree(origin, path, *recursive, *keep_propagation)
+        }
+        Want::Device { path, number } => open_device(origin, path, *number),
+    }
+}
+
+/// Init closes what a step used, so each step gets a descriptor of its own.
+fn duplicate(origin: Origin, held: Option<&OwnedFd>) -> Result<OwnedFd> {
+    let duplicated = held.ok_or(Errno::BADF).and_then(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 3));
+    duplicated.map_err(|errno| failed(origin, "duplicate a descriptor".into(), errno))
+}
+
+/// Clones a tree of the host's mounts, detached from all that happens on the host.
+fn open_tree(origin: Origin, path: &str, recursive: bool, keep_propagation: bool) -> Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
+    let tree = rustix::mount::open_tree(CWD, path, flags)
+        .map_err(|errno| failed(origin, format!("open_tree {path:?}"), errno))?;
+    if !keep_propagation {
+        let flags = MountSetattrFlags::EMPTY_PATH | MountSetattrFlags::RECURSIVE;
+        let slave = MountAttr { propagation: Some(Propagation::Slave), ..MountAttr::default() };
+        mount_setattr(tree.as_fd(), c"", flags, &slave)
+            .map_err(|errno| failed(origin, format!("mount_setattr {path:?}"), errno))?;
+    }
+    Ok(tree)
+}
+
+/// Clones a device node of the host, proven to be the device that was asked for.
+fn open_device(origin: Origin, path: &str, number: (u32, u32)) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let device = rustix::fs::openat(CWD, path, flags, Mode::empty())
+        .map_err(|errno| failed(origin, format!("open the host's {path:?}"), errno))?;
+    let status =
+        rustix::fs::fstat(&device).map_err(|errno| failed(origin, format!("stat {path:?}"), errno))?;
+    let kind = FileType::from_raw_mode(status.st_mode);
+    let is_device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
+    if !is_device || status.st_rdev != rustix::fs::makedev(number.0, number.1) {
+        let (major, minor) = number;
+        let reason = format!("the host's {path:?} is not the device {major}:{minor}");
+        return Err(Error::Unsupported { field: format!("{origin}"), reason, hint: None });
+    }
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    rustix::mount::open_tree(&device, c"", flags)
+        .map_err(|errno| failed(origin, format!("open_tree {path:?}"), errno))
+}
+
+fn failed(origin: Origin, action: String, errno: Errno) -> Error {
+    let missing_root = origin == Origin::Field("root.path") && errno == Errno::NOENT;
+    let hint = missing_root.then(|| "root.path is relative to the bundle's directory".into());
+    Error::System { action: format!("{origin}: {action}"), errno, hint }
+}

@@ -1,0 +1,168 @@
+//! The plan: every decision about a container, taken before its process exists.
+//!
+//! [`plan_create`] and [`plan_exec`] are pure: they read the checked configuration and the facts about the
+//! host, and write the program of steps that masu-init carries out, in their final order. A step that needs a
+//! descriptor of the host names it as a [`Want`]; `acquire` opens it. Beside each step stands its [`Origin`],
+//! the field of the configuration that asked for it, so that a failure can be told in the user's words.
+
+mod create;
+mod devices;
+mod exec;
+mod mounts;
+mod namespaces;
+mod process;
+
+use alloc::{ffi::CString, format, string::String, vec::Vec};
+use core::fmt;
+
+use masu_program::{Fd, Namespaces, Step, encode};
+
+use crate::error::{Error, Result};
+
+pub use create::{CreateInput, plan_create};
+pub use exec::{ExecInput, plan_exec};
+pub(crate) use namespaces::first_id;
+
+/// When the container's process begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartGate {
+    /// When `masu start` says so, through the fifo.
+    Fifo,
+    /// As soon as it is ready.
+    Open,
+}
+
+/// Everything that is decided about a process before it exists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The encoded steps; their descriptors are indices into `wants`.
+    pub program: Vec<u8>,
+    /// The origin of each step.
+    pub origins: Vec<Origin>,
+    /// What the steps need from the host.
+    pub wants: Vec<(Origin, Want)>,
+    /// The new namespaces of the engine's own clone3(2).
+    pub clone: Namespaces,
+    /// The unified cgroup of the engine's own clone3(2), as an index into `wants`.
+    pub cgroup: Option<Fd>,
+    /// What the engine writes at the barrier `Mapped`.
+    pub id_maps: Option<IdMaps>,
+    /// Descriptors of the caller, after standard error, that the container's process gets.
+    pub preserve_fds: u32,
+    /// What is odd about the configuration, but no error.
+    pub warnings: Vec<String>,
+}
+
+/// The id maps of a new user namespace, user_namespaces(7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdMaps {
+    /// The lines of `uid_map`.
+    pub uid: String,
+    /// The lines of `gid_map`.
+    pub gid: String,
+    /// Whether setgroups(2) has to be forbidden first, as for an engine without `CAP_SETGID`.
+    pub deny_setgroups: bool,
+}
+
+/// Something of the host that a step needs, as an open descriptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// The host's procfs.
+    Proc,
+    /// A namespace.
+    Namespace {
+        /// Where it is.
+        path: String,
+    },
+    /// The process whose namespaces are joined, as a pidfd.
+    Process,
+    /// The `tasks` file of the container's cgroup in a v1 hierarchy.
+    Tasks {
+        /// The hierarchy, by the name of its mount point.
+        hierarchy: String,
+    },
+    /// The container's cgroup in the unified hierarchy.
+    UnifiedCgroup,
+    /// A detached clone of the host's tree at a path.
+    Tree {
+        /// The path.
+        path: String,
+        /// Whether what is mounted below comes along.
+        recursive: bool,
+        /// Whether mounts still travel to and from the host's: only for a shared root.
+        keep_propagation: bool,
+    },
+    /// A detached clone of a device node of the host.
+    Device {
+        /// The path.
+        path: String,
+        /// The number that it has to have.
+        number: (u32, u32),
+    },
+    /// The fifo that `masu start` writes to.
+    Fifo,
+}
+
+/// The field of the configuration that asked for a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// What every container gets.
+    Engine,
+    /// A field.
+    Field(&'static str),
+    /// An entry of a list.
+    Entry(&'static str, usize),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine => f.write_str("container"),
+            Self::Field(field) => f.write_str(field),
+            Self::Entry(list, index) => write!(f, "{list}[{index}]"),
+        }
+    }
+}
+
+impl Plan {
+    /// Appends a step.
+    fn push(&mut self, origin: Origin, step: &Step<'_>) -> Result<()> {
+        let program = core::mem::take(&mut self.program);
+        self.program = encode(step, program).map_err(|_| unsupported(origin, "does not fit a program"))?;
+        self.origins.push(origin);
+        Ok(())
+    }
+
+    /// Asks for a descriptor of the host.
+    fn want(&mut self, origin: Origin, want: Want) -> Result<Fd> {
+        let index =
+            i32::try_from(self.wants.len()).map_err(|_| unsupported(origin, "too many descriptors"))?;
+        self.wants.push((origin, want));
+        Ok(Fd(index))
+    }
+}
+
+/// A list of texts in the encoding of the program.
+#[derive(Debug, Default)]
+struct TextList(Vec<u8>);
+
+impl TextList {
+    fn push(&mut self, origin: Origin, text: &str) -> Result<()> {
+        self.0.extend_from_slice(c_string(origin, text)?.as_bytes_with_nul());
+        Ok(())
+    }
+
+    fn as_texts(&self) -> masu_program::Texts<'_> {
+        masu_program::Texts::from_encoded(&self.0).unwrap_or_default()
+    }
+}
+
+/// A text as the kernel takes it. The checked configuration has none with a NUL; what the command line and
+/// the state on disk bring is refused here.
+fn c_string(origin: Origin, text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| unsupported(origin, "contains a NUL byte"))
+}
+
+fn unsupported(origin: Origin, reason: &str) -> Error {
+    Error::Unsupported { field: format!("{origin}"), reason: reason.into(), hint: None }
+}

@@ -1,0 +1,323 @@
+//! From a plan to a process: clone3, masu-init, and the engine's half of every barrier.
+//!
+//! ```text
+//!   fork ──▶ [Forked ──▶] [Mapped: write id maps] ──▶ Ready: the caller's work ──▶ gate
+//!     │                                                                   │        ├─ Fifo: returns
+//!     │ a frame says what failed, an end of file that init died           │        └─ Open: waits for the
+//!     ▼                                                                   │           exec (end of file)
+//!   the process is killed and reaped, and the error returned ◀────────────┘
+//! ```
+
+use alloc::{ffi::CString, format, string::String, vec::Vec};
+
+use masu_program::{Barrier, FRAME_SIZE, Fd, Frame, Part, Steps, encode};
+use masu_sys::{
+    exec::{PointerBlock, execveat},
+    process::{CloneArgs, CloneFlags, Forked, exit_group, fork},
+};
+use rustix::{
+    fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    fs::{AtFlags, MemfdFlags, Mode, OFlags, SealFlags},
+    io::{Errno, FdFlags},
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
+    process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus},
+};
+
+use crate::{
+    error::{Doing, Error, Result},
+    files, message,
+    plan::{IdMaps, Plan, StartGate},
+};
+
+/// A process of ours in a container. Dropped before [`keep`](Self::keep), it is killed and reaped: an error
+/// leaves no half-made container.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+    kept: bool,
+}
+
+impl Child {
+    /// Its pid, as the engine sees it.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Lets it live when this value is dropped.
+    pub(crate) fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    fn new(pid: Pid, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd, kept: false }
+    }
+
+    fn reap(&self) -> rustix::io::Result<Option<WaitIdStatus>> {
+        loop {
+            match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED) {
+                Err(Errno::INTR) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.kept {
+            // ignored: ESRCH, when it ended by itself.
+            let _ = masu_sys::process::pidfd_send_signal(self.pidfd.as_fd(), 9);
+            // ignored: ECHILD, when it was reaped already.
+            let _ = self.reap();
+        }
+    }
+}
+
+/// What the engine holds while it carries a plan out.
+pub(crate) struct Spawn<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) proc: &'a OwnedFd,
+    pub(crate) init_image: &'a [u8],
+    pub(crate) gate: StartGate,
+}
+
+/// Carries the plan out. `ready` is the engine's work once nothing is left to do in the container but to
+/// execute: it gets the process, and an error of its own ends the process.
+pub(crate) fn spawn(spawn: Spawn<'_>, ready: impl FnOnce(&Child) -> Result<()>) -> Result<Child> {
+    let program = sealed_program(spawn.plan, &spawn.descriptors)?;
+    let init = executable(spawn.init_image)?;
+    let flags = SocketFlags::CLOEXEC;
+    let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+        .doing(|| "socketpair".into())?;
+    let child = clone(&spawn, &init, &program, &theirs)?;
+    // Now only the child holds the other end: its end is seen as an end of file.
+    drop(theirs);
+    drop(spawn.descriptors);
+    let mut engine = Engine { plan: spawn.plan, proc: spawn.proc, channel: ours, child, first: None };
+    engine.attend(spawn.gate, ready)?;
+    Ok(engine.child)
+}
+
+/// The engine's side of the channel.
+struct Engine<'a> {
+    plan: &'a Plan,
+    proc: &'a OwnedFd,
+    channel: OwnedFd,
+    child: Child,
+    /// The process before the fork, for as long as it is not reaped.
+    first: Option<Child>,
+}
+
+impl Engine<'_> {
+    fn attend(&mut self, gate: StartGate, ready: impl FnOnce(&Child) -> Result<()>) -> Result<()> {
+        let mut ready = Some(ready);
+        let forks = Steps::new(&self.plan.program)
+            .flatten()
+            .any(|step| matches!(step, masu_program::Step::Fork { .. }));
+        let mut forked = !forks;
+        let mut waiting = None;
+        loop {
+            match self.receive()? {
+                None if ready.is_none() => return Ok(()),
+                None => return Err(self.died()),
+                Some(Frame::Forked { pid }) => {
+                    self.follow(pid)?;
+                    forked = true;
+                }
+                Some(Frame::Reached(barrier)) => waiting = Some(barrier),
+                Some(Frame::Failed { step, part, errno, detail }) => {
+                    return Err(message::failed_step(self.plan, step, part, errno, &detail));
+                }
+            }
+            // The child may be at its barrier before its parent has told of it.
+            let Some(barrier) = waiting.take_if(|_| forked) else { continue };
+            match barrier {
+                Barrier::Mapped => self.write_id_maps()?,
+                Barrier::Ready => {
+                    if let Some(ready) = ready.take() {
+                        ready(&self.child)?;
+                    }
+                }
+            }
+            rustix::net::send(&self.channel, &[1], SendFlags::NOSIGNAL).doing(|| "let init go on".into())?;
+            if barrier == Barrier::Ready && gate == StartGate::Fifo {
+                return Ok(());
+            }
+        }
+    }
+
+    fn receive(&self) -> Result<Option<Frame>> {
+        let mut bytes = [0; FRAME_SIZE];
+        let received = loop {
+            match rustix::net::recv(&self.channel, &mut bytes, RecvFlags::empty()) {
+                Err(Errno::INTR) => {}
+                // Init ended without having read what we sent.
+                Err(Errno::CONNRESET) => return Ok(None),
+                outcome => break outcome.doing(|| "hear from init".into())?.0,
+            }
+        };
+        match (received, Frame::decode(&bytes)) {
+            (0, _) => Ok(None),
+            (FRAME_SIZE, Some(frame)) => Ok(Some(frame)),
+            _ => Err(Error::Died { how: "it sent what is no message".into(), hint: None }),
+        }
+    }
+
+    /// The container's process is now another one; the first has ended.
+    fn follow(&mut self, pid: i32) -> Result<()> {
+        let pid = Pid::from_raw(pid).ok_or(Errno::SRCH).doing(|| "follow init".into())?;
+        // It is our own child, and nobody but us reaps it: the number cannot be another's.
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).doing(|| "pidfd_open".into())?;
+        let first = core::mem::replace(&mut self.child, Child::new(pid, pidfd));
+        self.first = Some(first);
+        self.first = None;
+        Ok(())
+    }
+
+    fn write_id_maps(&self) -> Result<()> {
+        let Some(IdMaps { uid, gid, deny_setgroups }) = &self.plan.id_maps else { return Ok(()) };
+        let pid = self.child.pid();
+        let write = |name: &str, text: &str| {
+            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(self.proc, format!("{pid}/{name}"), flags, Mode::empty());
+            file.and_then(|file| rustix::io::write(&file, text.as_bytes())).map_err(|errno| Error::System {
+                action: format!("linux.uidMappings: write {:?} to {name}", text.trim_end()),
+                errno,
+                hint: (errno == Errno::PERM)
+                    .then(|| "an ordinary user can map one id, its own; ranges need root".into()),
+            })
+        };
+        write("uid_map", uid)?;
+        if *deny_setgroups {
+            write("setgroups", "deny")?;
+        }
+        write("gid_map", gid)?;
+        Ok(())
+    }
+
+    fn died(&self) -> Error {
+        let how = match self.child.reap() {
+            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => format!("it exited with status {code}"),
+                (_, Some(signal)) => format!("it was killed by signal {signal}"),
+                _ => String::from("nobody knows how"),
+            },
+            _ => String::from("somebody else reaped it"),
+        };
+        let killed = how.ends_with("signal 9");
+        let hint =
+            killed.then(|| "linux.resources.memory.limit may be too small, or somebody killed it".into());
+        Error::Died { how, hint }
+    }
+}
+
+/// clone3, and the exec of the sealed init in the child.
+fn clone(spawn: &Spawn<'_>, init: &OwnedFd, program: &OwnedFd, channel: &OwnedFd) -> Result<Child> {
+    let number = |fd: &OwnedFd| CString::new(format!("{}", fd.as_raw_fd())).unwrap_or_default();
+    let texts = [CString::from(c"masu-init"), number(program), number(channel)];
+    let cgroup = spawn.plan.cgroup.and_then(|fd| spawn.descriptors.get(usize::try_from(fd.0).ok()?));
+    let arguments = CloneArgs {
+        flags: CloneFlags::from_bits_truncate(spawn.plan.clone.bits()),
+        cgroup: cgroup.map(AsFd::as_fd),
+    };
+    match fork(&arguments) {
+        Ok(Forked::Parent { pid, pidfd }) => Ok(Child::new(pid, pidfd)),
+        Ok(Forked::Child) => {
+            let errno = execute(init, &texts, &[program, channel], &spawn.descriptors);
+            let errno = u16::try_from(errno.raw_os_error()).unwrap_or(0);
+            let frame = Frame::Failed {
+                step: u32::MAX,
+                part: Part::Execute,
+                errno,
+                detail: [0; masu_program::DETAIL_SIZE],
+            };
+            // ignored: without the frame the engine sees the end of this process.
+            let _ = rustix::net::send(channel, &frame.encode(), SendFlags::NOSIGNAL);
+            exit_group(1)
+        }
+        Err(errno) => Err(Error::System {
+            action: format!("linux.namespaces: clone3 with {:?}", spawn.plan.clone),
+            errno,
+            hint: match errno {
+                Errno::NOSPC => Some("/proc/sys/user/max_*_namespaces limits how many there can be".into()),
+                Errno::AGAIN => {
+                    Some("a limit of processes is reached: ulimit -u, or pids.max of the cgroup".into())
+                }
+                _ => None,
+            },
+        }),
+    }
+}
+
+fn execute(init: &OwnedFd, texts: &[CString], pair: &[&OwnedFd], descriptors: &[OwnedFd]) -> Errno {
+    for fd in pair.iter().copied().chain(descriptors) {
+        if let Err(errno) = rustix::io::fcntl_setfd(fd, FdFlags::empty()) {
+            return errno;
+        }
+    }
+    let (argv, envp) = match (PointerBlock::with_capacity(texts.len()), PointerBlock::with_capacity(0)) {
+        (Ok(argv), Ok(envp)) => (argv, envp),
+        (Err(errno), _) | (_, Err(errno)) => return errno,
+    };
+    let mut argv = argv;
+    for text in texts {
+        if let Err(errno) = argv.push(text) {
+            return errno;
+        }
+    }
+    execveat(init.as_fd(), c"", &argv, &envp, AtFlags::EMPTY_PATH)
+}
+
+/// The program with the real numbers of its descriptors, in a memfd that nobody can change any more.
+fn sealed_program(plan: &Plan, descriptors: &[OwnedFd]) -> Result<OwnedFd> {
+    let mut bytes = Vec::with_capacity(plan.program.len() + 64);
+    for step in Steps::new(&plan.program) {
+        let step = step.map_err(|_| Errno::ILSEQ).doing(|| "read the plan".into())?;
+        let step = step.with_descriptor(|fd| {
+            let opened = usize::try_from(fd.0).ok().and_then(|index| descriptors.get(index));
+            Fd(opened.map_or(-1, AsRawFd::as_raw_fd))
+        });
+        bytes = encode(&step, bytes).map_err(|_| Errno::ILSEQ).doing(|| "write the program".into())?;
+    }
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = rustix::fs::memfd_create(c"masu-program", flags).doing(|| "memfd_create".into())?;
+    seal(&file, &bytes).doing(|| "write the program".into())?;
+    Ok(file)
+}
+
+/// The init image as a file that can be executed and never changed (CVE-2019-5736): what runs in the container
+/// is no file of the host.
+fn executable(image: &[u8]) -> Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let memfd = match rustix::fs::memfd_create(c"masu-init", flags | MemfdFlags::EXEC) {
+        // KERNEL(6.3): before, every memfd could be executed, and the flag was unknown.
+        Err(Errno::INVAL) => rustix::fs::memfd_create(c"masu-init", flags),
+        outcome => outcome,
+    };
+    let file = memfd.doing(|| "memfd_create with MFD_EXEC".into()).map_err(|error| match error {
+        Error::System { action, errno: Errno::ACCESS, .. } => Error::System {
+            action,
+            errno: Errno::ACCESS,
+            hint: Some("sysctl vm.memfd_noexec is 2 here; masu needs 0 or 1".into()),
+        },
+        error => error,
+    })?;
+    seal(&file, image).doing(|| "write masu-init".into())?;
+    Ok(file)
+}
+
+fn seal(file: &OwnedFd, bytes: &[u8]) -> rustix::io::Result<()> {
+    files::write_all(file, bytes)?;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    rustix::fs::fcntl_add_seals(file, seals)
+}
+
+/// The pidfd of a child.
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}

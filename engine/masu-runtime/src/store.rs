@@ -1,0 +1,254 @@
+//! The root directory: one directory for each container, with its state, its configuration and its fifo.
+//!
+//! ```text
+//! /run/masu/ID/state.json    written whole by a rename: first without a process, then with it
+//! /run/masu/ID/config.json   the configuration as it was at create
+//! /run/masu/ID/start.fifo    there while the container waits for start
+//! ```
+//! A lock on the directory itself (flock(2)) orders what changes a container; the kernel drops it with its
+//! holder, however that ends.
+
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::mem::MaybeUninit;
+
+use rustix::{
+    fd::OwnedFd,
+    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir},
+    io::Errno,
+};
+
+use crate::{
+    error::{Doing, Error, Result},
+    files,
+    state::{Container, RECORD_VERSION, Record},
+};
+
+/// Names of the files of a container.
+pub(crate) const STATE: &str = "state.json";
+pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const FIFO: &str = "start.fifo";
+
+/// The root directory of the containers.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: String,
+}
+
+/// A container of the list.
+#[derive(Debug)]
+pub enum Entry {
+    /// One whose state can be read.
+    Container(Box<Container>),
+    /// One whose state cannot.
+    Damaged {
+        /// Its name.
+        id: String,
+        /// What is wrong.
+        reason: String,
+        /// The user who owns the directory.
+        owner: u32,
+    },
+}
+
+impl Entry {
+    /// The container's name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Container(container) => &container.id,
+            Self::Damaged { id, .. } => id,
+        }
+    }
+}
+
+/// The open directory of one container.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) fd: OwnedFd,
+}
+
+impl Directory {
+    /// Waits until nobody else changes the container.
+    pub(crate) fn lock(&self) -> Result<()> {
+        loop {
+            match rustix::fs::flock(&self.fd, FlockOperation::LockExclusive) {
+                Err(Errno::INTR) => {}
+                outcome => return outcome.doing(|| "lock the container".into()),
+            }
+        }
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        use rustix::fd::AsFd;
+        files::replace(self.fd.as_fd(), name, bytes, 0o600).doing(|| format!("write {name}"))
+    }
+
+    pub(crate) fn write_record(&self, record: &Record) -> Result<()> {
+        let json = serde_json::to_vec(record).map_err(|_| Errno::INVAL).doing(|| "write the state".into())?;
+        self.write(STATE, &json)
+    }
+
+    /// Makes the fifo and opens it for reading and writing: init holds it so, and needs no procfs to wait.
+    pub(crate) fn make_fifo(&self) -> Result<OwnedFd> {
+        rustix::fs::mkfifoat(&self.fd, FIFO, Mode::from_bits_truncate(0o600))
+            .doing(|| "make the start fifo".into())?;
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, FIFO, flags, Mode::empty()).doing(|| "open the start fifo".into())
+    }
+}
+
+impl Store {
+    /// The store in the directory `root`, which need not exist.
+    #[must_use]
+    pub fn at(root: &str) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// All containers, by name; `None` when there is no such directory.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn entries(&self) -> Result<Option<Vec<Entry>>> {
+        let directory = match self.open_root() {
+            Err(Errno::NOENT) => return Ok(None),
+            outcome => outcome.doing(|| format!("open {}", self.root))?,
+        };
+        let mut ids = Vec::new();
+        for name in file_names(&directory).doing(|| format!("read {}", self.root))? {
+            if masu_spec::check_container_id(&name).is_ok() {
+                ids.push(name);
+            }
+        }
+        ids.sort_unstable();
+        let entries = ids.into_iter().filter_map(|id| match self.load(&id) {
+            Ok(container) => Some(Entry::Container(container.into())),
+            // Deleted since the directory was read.
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => {
+                let owner = self.owner(&id);
+                let reason = match error {
+                    Error::Damaged { reason, .. } => reason,
+                    error => format!("{error}"),
+                };
+                Some(Entry::Damaged { id, reason, owner })
+            }
+        });
+        Ok(Some(entries.collect()))
+    }
+
+    /// One container.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::Damaged`] when its state cannot be read.
+    pub fn load(&self, id: &str) -> Result<Container> {
+        let directory = self.open(id)?;
+        let record = read_record(id, &directory)?;
+        Ok(Container::new(record, directory))
+    }
+
+    /// The directory of a container, whatever is in it.
+    pub(crate) fn open(&self, id: &str) -> Result<Directory> {
+        masu_spec::check_container_id(id)?;
+        match rustix::fs::openat(CWD, self.path(id), DIRECTORY, Mode::empty()) {
+            Ok(fd) => Ok(Directory { fd }),
+            Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::NotFound { id: id.into() }),
+            Err(errno) => Err(errno).doing(|| format!("open {}", self.path(id))),
+        }
+    }
+
+    /// A new directory for a container, locked.
+    pub(crate) fn make(&self, id: &str) -> Result<Directory> {
+        masu_spec::check_container_id(id)?;
+        self.make_root()?;
+        let path = self.path(id);
+        match rustix::fs::mkdirat(CWD, &*path, Mode::from_bits_truncate(0o700)) {
+            Err(Errno::EXIST) => return Err(Error::Exists { id: id.into() }),
+            outcome => outcome.doing(|| format!("make {path}"))?,
+        }
+        let fd =
+            rustix::fs::openat(CWD, &*path, DIRECTORY, Mode::empty()).doing(|| format!("open {path}"))?;
+        let directory = Directory { fd };
+        directory.lock()?;
+        Ok(directory)
+    }
+
+    /// Removes the directory of a container.
+    pub(crate) fn remove(&self, id: &str, directory: &Directory) -> Result<()> {
+        let path = self.path(id);
+        for name in file_names(&directory.fd).doing(|| format!("read {path}"))? {
+            match rustix::fs::unlinkat(&directory.fd, &*name, AtFlags::empty()) {
+                Err(Errno::NOENT) => {}
+                outcome => outcome.doing(|| format!("remove {path}/{name}"))?,
+            }
+        }
+        match rustix::fs::unlinkat(CWD, &*path, AtFlags::REMOVEDIR) {
+            Err(Errno::NOENT) => Ok(()),
+            outcome => outcome.doing(|| format!("remove {path}")),
+        }
+    }
+
+    fn make_root(&self) -> Result<()> {
+        let mut end = 0;
+        for part in self.root.split_inclusive('/') {
+            end += part.len();
+            let Some(prefix) = self.root.get(..end).filter(|prefix| *prefix != "/") else { continue };
+            match rustix::fs::mkdirat(CWD, prefix, Mode::from_bits_truncate(0o711)) {
+                // EROFS and EACCES of a directory that exists come before EEXIST; the next step tells.
+                Ok(()) | Err(Errno::EXIST | Errno::ROFS | Errno::ACCESS) => {}
+                Err(errno) => return Err(errno).doing(|| format!("make {prefix}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn open_root(&self) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(CWD, &*self.root, flags, Mode::empty())
+    }
+
+    fn owner(&self, id: &str) -> u32 {
+        rustix::fs::statat(CWD, self.path(id), AtFlags::SYMLINK_NOFOLLOW).map_or(0, |status| status.st_uid)
+    }
+
+    fn path(&self, id: &str) -> String {
+        format!("{}/{id}", self.root)
+    }
+}
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn read_record(id: &str, directory: &Directory) -> Result<Record> {
+    let damaged = |reason: String| Error::Damaged { id: id.into(), reason };
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(&directory.fd, STATE, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Err(damaged(format!("it has no {STATE}"))),
+        outcome => outcome.doing(|| format!("open {STATE} of container {id:?}"))?,
+    };
+    let bytes =
+        files::read_all(&file).map_err(|errno| damaged(format!("{}", masu_sys::errno::Described(errno))))?;
+    if bytes.is_empty() {
+        return Err(damaged(format!("{STATE} is empty")));
+    }
+    let record: Record =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(format!("{STATE}: {error}")))?;
+    if record.version != RECORD_VERSION || record.id != id {
+        return Err(damaged(format!("{STATE} was written by another version, or for another container")));
+    }
+    Ok(record)
+}
+
+fn file_names(directory: &OwnedFd) -> rustix::io::Result<Vec<String>> {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(directory, &mut buffer);
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().to_str()
+            && !matches!(name, "." | "..")
+        {
+            names.push(name.into());
+        }
+    }
+    Ok(names)
+}
