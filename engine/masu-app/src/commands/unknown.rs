@@ -1,0 +1,96 @@
+//! A command that the engine does not know: masu-tools may.
+
+use alloc::{ffi::CString, format, string::String, vec::Vec};
+use core::ffi::CStr;
+
+use masu_cli::{COMMANDS, closest};
+use masu_sys::exec::{PointerBlock, execve};
+use rustix::{fs::CWD, io::Errno, process::geteuid};
+
+use crate::{
+    failure::{Failure, Result},
+    log::Log,
+    session::Environment,
+};
+
+/// The exit code for a command that nobody knows.
+const UNKNOWN_COMMAND: i32 = 3;
+/// The program that knows more commands.
+const COMPANION: &str = "masu-tools";
+
+/// Becomes masu-tools with the whole command line, global options included. Returns only when there is none.
+pub(crate) fn hand_over(name: &str, args: &[&'static CStr], env: Environment<'_>, log: &Log) -> Result<i32> {
+    let own = rustix::fs::readlinkat(CWD, c"/proc/self/exe", Vec::new());
+    let own = own.ok().and_then(|path| path.into_string().ok());
+    let path = env.variable("PATH").filter(|_| !geteuid().is_root());
+    for candidate in candidates(own.as_deref(), path) {
+        match become_program(&candidate, args, env) {
+            Errno::NOENT | Errno::NOTDIR => {}
+            errno => return Err(Failure::of_file("execve", &candidate, errno)),
+        }
+    }
+    log.error(&unknown_command(name));
+    Ok(UNKNOWN_COMMAND)
+}
+
+/// Where the companion may be, in order. Root never gets it from PATH, which others may have had a hand in.
+fn candidates(own: Option<&str>, path: Option<&str>) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some((directory, _)) = own.and_then(|own| own.rsplit_once('/')) {
+        found.push(format!("{directory}/{COMPANION}"));
+        found.push(format!("{directory}/../libexec/masu/{COMPANION}"));
+    }
+    // An empty or relative element would be looked up in the working directory.
+    let directories = path.unwrap_or_default().split(':').filter(|directory| directory.starts_with('/'));
+    found.extend(directories.map(|directory| format!("{directory}/{COMPANION}")));
+    found
+}
+
+/// Returns only with the reason why it could not.
+fn become_program(path: &str, args: &[&CStr], env: Environment<'_>) -> Errno {
+    let outcome = || -> rustix::io::Result<Errno> {
+        let path = CString::new(path).map_err(|_| Errno::INVAL)?;
+        let mut argv = PointerBlock::with_capacity(args.len() + 1)?;
+        argv.push(c"masu-tools")?;
+        args.iter().try_for_each(|arg| argv.push(arg))?;
+        let mut envp = PointerBlock::with_capacity(env.0.len())?;
+        env.0.iter().try_for_each(|entry| envp.push(entry))?;
+        Ok(execve(&path, &argv, &envp))
+    };
+    outcome().unwrap_or_else(|errno| errno)
+}
+
+fn unknown_command(name: &str) -> Failure {
+    let hint = match closest(name, COMMANDS.iter().map(|command| command.name)) {
+        Some(meant) => format!("did you mean {meant}? See masu --help"),
+        None => {
+            "masu --help lists the commands; more of them come with masu-tools, which is not installed".into()
+        }
+    };
+    Failure::with_hint(format!("unknown command {name:?}"), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_companion_is_looked_for_beside_the_engine_first() {
+        assert_eq!(
+            candidates(Some("/usr/bin/masu"), Some("/a::.:b:/c")),
+            ["/usr/bin/masu-tools", "/usr/bin/../libexec/masu/masu-tools", "/a/masu-tools", "/c/masu-tools"]
+        );
+        assert_eq!(candidates(Some("/masu"), None), ["/masu-tools", "/../libexec/masu/masu-tools"]);
+        assert_eq!(candidates(None, None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_slip_of_the_fingers_brings_a_suggestion() {
+        let failure = unknown_command("strat");
+        assert_eq!(failure.message, "unknown command \"strat\"");
+        assert_eq!(failure.hint.as_deref(), Some("did you mean start? See masu --help"));
+        let hint =
+            "masu --help lists the commands; more of them come with masu-tools, which is not installed";
+        assert_eq!(unknown_command("image").hint.as_deref(), Some(hint));
+    }
+}

@@ -1,0 +1,59 @@
+//! What all commands of one call have.
+
+use core::ffi::CStr;
+
+use masu_cli::Matches;
+use masu_runtime::Store;
+
+use crate::{failure::Result, log::Log, root::Root};
+
+/// The environment of the engine: `NAME=value` strings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Environment<'a>(pub(crate) &'a [&'static CStr]);
+
+impl Environment<'_> {
+    /// The value of a variable; `None` too for one that is not valid UTF-8.
+    pub(crate) fn variable(self, name: &str) -> Option<&'static str> {
+        self.0.iter().find_map(|entry| entry.to_str().ok()?.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+/// One call of the engine.
+pub(crate) struct Session<'a> {
+    /// The global options.
+    pub(crate) global: Matches<'a>,
+    pub(crate) root: Root,
+    pub(crate) store: Store,
+    pub(crate) env: Environment<'a>,
+    pub(crate) log: &'a Log,
+    /// The program that enters containers.
+    pub(crate) init_image: &'static [u8],
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        global: Matches<'a>,
+        env: Environment<'a>,
+        log: &'a Log,
+        init_image: &'static [u8],
+    ) -> Result<Self> {
+        let root = Root::choose(&global, env)?;
+        let store = Store::at(&root.path);
+        Ok(Self { global, root, store, env, log, init_image })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_found_by_its_whole_name() {
+        let env = Environment(&[c"AB=1", c"A=x=y", c"A=later", c"BAD=\xff", c"NONE"]);
+        for (name, value) in
+            [("A", Some("x=y")), ("AB", Some("1")), ("B", None), ("BAD", None), ("NONE", None)]
+        {
+            assert_eq!(env.variable(name), value, "{name}");
+        }
+    }
+}
