@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use masu_sys::errno::Described;
 use rustix::io::Errno;
 
 /// The result of everything in this crate that can fail.
@@ -74,7 +75,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { call, path, errno } => write!(f, "{call} {path}: {}", ErrnoName(*errno)),
+            Self::Io { call, path, errno } => write!(f, "{call} {path}: {}", Described(*errno)),
             Self::Malformed(file, text) => write!(f, "{file}: unexpected text {text:?}"),
             Self::Layout(text) => f.write_str(text),
             Self::Invalid(field, text) => write!(f, "{field}: {text}"),
@@ -102,7 +103,11 @@ impl fmt::Display for Error {
             }
             Self::NoFreezer => f.write_str("cannot toggle freezer: cgroups not configured for container"),
             Self::Busy { path, pids } => {
-                write!(f, "remove cgroup {path}: EBUSY: it still holds {} process(es):", pids.len())?;
+                write!(
+                    f,
+                    "remove cgroup {path}: device or resource busy (EBUSY): it still holds {} process(es):",
+                    pids.len()
+                )?;
                 pids.iter().take(16).try_for_each(|pid| write!(f, " {pid}"))?;
                 if pids.len() > 16 { f.write_str(" …") } else { Ok(()) }
             }
@@ -114,7 +119,7 @@ impl fmt::Display for Error {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, value, file, cgroup, errno, hint } = self;
-        write!(f, "{field}: write {value:?} to {file} of cgroup {cgroup:?}: {}", ErrnoName(*errno))?;
+        write!(f, "{field}: write {value:?} to {file} of cgroup {cgroup:?}: {}", Described(*errno))?;
         match hint {
             Some(hint) => write!(f, "\nhint: {hint}"),
             None => Ok(()),
@@ -123,44 +128,3 @@ impl fmt::Display for Refused {
 }
 
 impl core::error::Error for Error {}
-
-/// An errno by its name. Only the ones the cgroup file system and the calls used here return.
-struct ErrnoName(Errno);
-
-impl fmt::Display for ErrnoName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.0 {
-            Errno::PERM => "EPERM",
-            Errno::NOENT => "ENOENT",
-            Errno::SRCH => "ESRCH",
-            Errno::INTR => "EINTR",
-            Errno::IO => "EIO",
-            Errno::NXIO => "ENXIO",
-            Errno::TOOBIG => "E2BIG",
-            Errno::BADF => "EBADF",
-            Errno::AGAIN => "EAGAIN",
-            Errno::NOMEM => "ENOMEM",
-            Errno::ACCESS => "EACCES",
-            Errno::BUSY => "EBUSY",
-            Errno::EXIST => "EEXIST",
-            Errno::XDEV => "EXDEV",
-            Errno::NODEV => "ENODEV",
-            Errno::NOTDIR => "ENOTDIR",
-            Errno::ISDIR => "EISDIR",
-            Errno::INVAL => "EINVAL",
-            Errno::NFILE => "ENFILE",
-            Errno::MFILE => "EMFILE",
-            Errno::NOSPC => "ENOSPC",
-            Errno::ROFS => "EROFS",
-            Errno::RANGE => "ERANGE",
-            Errno::NAMETOOLONG => "ENAMETOOLONG",
-            Errno::NOSYS => "ENOSYS",
-            Errno::NOTEMPTY => "ENOTEMPTY",
-            Errno::LOOP => "ELOOP",
-            Errno::OVERFLOW => "EOVERFLOW",
-            Errno::OPNOTSUPP => "EOPNOTSUPP",
-            other => return write!(f, "errno {}", other.raw_os_error()),
-        };
-        f.write_str(name)
-    }
-}

@@ -184,7 +184,8 @@ impl Writes<'_> {
         Ok(())
     }
 
-    /// `kernel`, `kernelTCP` and `useHierarchy` are obsolete and ignored, as by runc.
+    /// `kernel` and `useHierarchy` are obsolete and ignored, as by runc: the kernel has no such limit since 5.16, and
+    /// counts hierarchically always.
     fn memory(&mut self, memory: &Memory, now: &Now) -> Result<()> {
         let limit = "linux.resources.memory.limit";
         let swap = "linux.resources.memory.swap";
@@ -210,6 +211,8 @@ impl Writes<'_> {
         }
         let reservation = "linux.resources.memory.reservation";
         self.v1("memory", "memory.soft_limit_in_bytes", memory.reservation, reservation, OnRefusal::Fail)?;
+        let tcp = "linux.resources.memory.kernelTCP";
+        self.v1("memory", "memory.kmem.tcp.limit_in_bytes", memory.kernel_tcp, tcp, OnRefusal::Fail)?;
         let oom = memory.disable_oom_killer.then_some("1");
         let oom_field = "linux.resources.memory.disableOOMKiller";
         self.v1("memory", "memory.oom_control", oom, oom_field, OnRefusal::Fail)?;

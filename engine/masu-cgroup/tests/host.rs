@@ -258,7 +258,7 @@ fn a_refused_limit_names_field_file_and_errno_and_leaves_nothing() {
     assert_eq!(
         error.to_string(),
         format!(
-            "linux.resources.cpu.quota: write \"5\" to cpu.cfs_quota_us of cgroup {:?}: EINVAL\nhint: the period is \
+            "linux.resources.cpu.quota: write \"5\" to cpu.cfs_quota_us of cgroup {:?}: invalid argument (EINVAL)\nhint: the period is \
              1000 to 1000000, quota at least 1000, and both within the parent cgroup's",
             fixture.path
         )
@@ -350,7 +350,7 @@ fn kill_reaches_cgroups_below_and_removal_takes_them_along() {
         Ok(join) => join.tasks.into_iter().map(|(name, _)| name).collect(),
         Err(error) => {
             // The unified hierarchy has no such cgroup.
-            assert_eq!(error.to_string().rsplit(": ").next(), Some("ENOENT"));
+            assert_eq!(error.to_string().rsplit(": ").next(), Some("no such file or directory (ENOENT)"));
             Vec::new()
         }
     };
@@ -490,7 +490,7 @@ fn throttling_a_device_that_is_not_there_names_it() {
         error.to_string(),
         format!(
             "linux.resources.blockIO.throttleReadBpsDevice[0]: write \"4095:1 1000\" to \
-             blkio.throttle.read_bps_device of cgroup {:?}: ENODEV\nhint: no such block device, or only its whole disk \
+             blkio.throttle.read_bps_device of cgroup {:?}: no such device (ENODEV)\nhint: no such block device, or only its whole disk \
              can be limited",
             fixture.path
         )
@@ -617,6 +617,6 @@ fn rootless_inner() {
     {
         let error = create(&Resources::default(), path, privilege).expect_err("an error");
         assert!(matches!(error, Error::Io { call: "mkdir", .. }), "{error:?}");
-        assert!(error.to_string().ends_with(": EACCES"), "{error}");
+        assert!(error.to_string().ends_with(": permission denied (EACCES)"), "{error}");
     }
 }

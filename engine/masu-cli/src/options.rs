@@ -124,7 +124,7 @@ pub static PRESERVE_FDS: Number = Number(
         NATURAL,
         "preserve-fds",
         "N",
-        "Pass N open file descriptors to the process, those after standard error and $LISTEN_FDS more",
+        "Pass N open file descriptors to the process, those after standard error",
     )
     .default_value("0"),
 );

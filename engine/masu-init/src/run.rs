@@ -108,6 +108,7 @@ impl<'a> Init<'a> {
             }
             Step::ChangeIdentity(identity) => process::change_identity(&identity)?,
             Step::HideFromTracers => process::hide_from_tracers()?,
+            Step::RaiseLoopback => masu_sys::network::raise_loopback().at(Part::RaiseLoopback)?,
             Step::SetHostname { name } => {
                 rustix::system::sethostname(name.as_c_str().to_bytes()).at(Part::SetHostname)?;
             }

@@ -94,6 +94,7 @@ parts! {
     Unshare = "unshare",
     Fork = "clone3",
     SetDumpable = "prctl PR_SET_DUMPABLE",
+    RaiseLoopback = "ioctl SIOCSIFFLAGS",
     SetHostname = "sethostname",
     SetDomainname = "setdomainname",
     JoinKeyring = "keyctl",

@@ -60,6 +60,8 @@ pub enum Step<'a> {
     /// Makes the process undumpable, prctl(2) `PR_SET_DUMPABLE`: nothing in the container can trace it or
     /// read its descriptors (CVE-2019-5736, CVE-2016-9962).
     HideFromTracers,
+    /// Brings the loopback interface of a new network namespace up.
+    RaiseLoopback,
     /// sethostname(2)
     SetHostname {
         /// The name.

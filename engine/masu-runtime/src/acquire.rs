@@ -51,8 +51,9 @@ fn open(origin: Origin, want: &Want, held: &Held) -> Result<OwnedFd> {
             rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty())
                 .map_err(|errno| failed(origin, format!("open namespace {path:?}"), errno))
         }
-        Want::Tree { path, recursive, keep_propagation } => {
-            open_tree(origin, path, *recursive, *keep_propagation)
+        Want::Tree { path, recursive, keep_propagation, only_procfs } => {
+            let tree = open_tree(origin, path, *recursive, *keep_propagation)?;
+            if *only_procfs { check_procfs(origin, path, tree) } else { Ok(tree) }
         }
         Want::Device { path, number } => open_device(origin, path, *number),
     }
@@ -77,6 +78,17 @@ fn open_tree(origin: Origin, path: &str, recursive: bool, keep_propagation: bool
             .map_err(|errno| failed(origin, format!("mount_setattr {path:?}"), errno))?;
     }
     Ok(tree)
+}
+
+/// What is bound on `/proc` has to be one: programs in the container trust it.
+fn check_procfs(origin: Origin, path: &str, tree: OwnedFd) -> Result<OwnedFd> {
+    let status =
+        rustix::fs::fstatfs(&tree).map_err(|errno| failed(origin, format!("statfs {path:?}"), errno))?;
+    if status.f_type == rustix::fs::PROC_SUPER_MAGIC {
+        return Ok(tree);
+    }
+    let reason = format!("{path:?} cannot be mounted on /proc: it is not a procfs");
+    Err(Error::Unsupported { field: format!("{origin}"), reason, hint: None })
 }
 
 /// Clones a device node of the host, proven to be the device that was asked for.

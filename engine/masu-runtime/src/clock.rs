@@ -5,7 +5,8 @@ use alloc::{format, string::String};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Now, in RFC 3339 with nanoseconds, UTC: `2026-11-23T21:38:13.123456789Z`.
-pub(crate) fn now() -> String {
+#[must_use]
+pub fn now() -> String {
     let time = clock_gettime(ClockId::Realtime);
     format_utc(time.tv_sec, time.tv_nsec)
 }

@@ -41,6 +41,8 @@ pub struct CreateOptions<'a> {
     pub no_new_keyring: bool,
     /// Descriptors after standard error that the process gets.
     pub preserve_fds: u32,
+    /// Whether the container stays in the caller's cgroups.
+    pub no_cgroup: bool,
 }
 
 /// A process of ours in a container, and what was odd about the way there.
@@ -68,10 +70,15 @@ pub fn create(store: &Store, options: &CreateOptions<'_>, init_image: &[u8]) -> 
     let directory = NewDirectory::make(store, options.id)?;
     directory.open.write(store::CONFIG, &json)?;
     let mut record = new_record(options.id, &bundle, &rootfs, &config);
-    record.cgroup = Cgroup::record_before(&host.cgroups, &request.as_request())?;
+    if !options.no_cgroup {
+        record.cgroup = Cgroup::record_before(&host.cgroups, &request.as_request())?;
+    }
     // Before the cgroup exists: whenever we end, `delete --force` knows where to look.
     directory.open.write_record(&record)?;
-    let mut cgroup = Cgroup::create(&host.cgroups, &request.as_request())?;
+    let mut cgroup = match options.no_cgroup {
+        true => Cgroup::open(&record.cgroup),
+        false => Cgroup::create(&host.cgroups, &request.as_request())?,
+    };
     record.cgroup = cgroup.record();
     let join = cgroup.open_join(&[])?;
     let hierarchies: Vec<String> = join.tasks.iter().map(|(name, _)| name.clone()).collect();

@@ -100,6 +100,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // A field's path says where it is; a line and a column say nothing without the file.
+            Self::Config(error) if error.path().is_empty() => write!(f, "config.json: {error}"),
             Self::Config(error) => error.fmt(f),
             Self::Id(error) => error.fmt(f),
             Self::Unsupported { field, reason, .. } => write!(f, "{field}: {reason}"),

@@ -31,6 +31,7 @@ mod spawn;
 mod state;
 mod store;
 
+pub use clock::now;
 pub use create::{CreateOptions, Gate, Started, create, start};
 pub use delete::{DeleteMode, delete};
 pub use error::{Error, Result};

@@ -1,10 +1,10 @@
 //! The words for a step that failed: init sends numbers, the plan remembers what they mean.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 use core::ffi::CStr;
 
-use masu_program::{CText, Part, Source, Step, Steps};
-use masu_spec::RLIMIT_NAMES;
+use masu_program::{CText, Namespaces, Part, Source, Step, Steps};
+use masu_spec::{NamespaceKind, RLIMIT_NAMES};
 use masu_sys::errno::Described;
 use rustix::io::Errno;
 
@@ -63,15 +63,16 @@ fn describe(step: &Step<'_>) -> String {
     match step {
         Step::HoldProc { .. } | Step::ReleaseProc => "open /proc".into(),
         Step::AdjustOomScore { score } => format!("set oom_score_adj to {}", plain(*score)),
-        Step::JoinNamespaces { namespaces, .. } => format!("join namespaces {namespaces:?}"),
-        Step::Unshare { namespaces } => format!("make namespaces {namespaces:?}"),
+        Step::JoinNamespaces { namespaces, .. } => format!("join {}", namespace_names(*namespaces)),
+        Step::Unshare { namespaces } => format!("make {}", namespace_names(*namespaces)),
         Step::SetTimeOffsets { .. } => "set the clocks".into(),
         Step::Fork { namespaces, .. } if namespaces.is_empty() => "start the process".into(),
-        Step::Fork { namespaces, .. } => format!("make namespaces {namespaces:?}"),
+        Step::Fork { namespaces, .. } => format!("make {}", namespace_names(*namespaces)),
         Step::Barrier(_) => "wait for the engine".into(),
         Step::AttachCgroup { .. } => "join the cgroup".into(),
         Step::ChangeIdentity(identity) => format!("become user {}, group {}", identity.uid, identity.gid),
         Step::HideFromTracers => "hide from tracers".into(),
+        Step::RaiseLoopback => "bring the loopback interface up".into(),
         Step::SetHostname { name } | Step::SetDomainname { name } => format!("set {}", on(*name)),
         Step::WriteSysctl { path, value } => format!("write {} to /proc/{}", on(*value), plain(*path)),
         Step::JoinKeyring { .. } => "join a new session keyring".into(),
@@ -105,6 +106,16 @@ fn describe(step: &Step<'_>) -> String {
             let name = arguments.next().unwrap_or_default();
             format!("exec {name:?}")
         }
+    }
+}
+
+/// The kinds in the specification's words.
+pub(crate) fn namespace_names(namespaces: Namespaces) -> String {
+    let kinds = NamespaceKind::ALL.into_iter().filter(|kind| namespaces.bits() & kind.clone_flag() != 0);
+    let names: Vec<_> = kinds.map(NamespaceKind::name).collect();
+    match names.len() {
+        1 => format!("the {} namespace", names.join("")),
+        _ => format!("the namespaces {}", names.join(", ")),
     }
 }
 

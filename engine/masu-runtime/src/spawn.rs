@@ -239,7 +239,7 @@ fn clone(spawn: &Spawn<'_>, init: &OwnedFd, program: &OwnedFd, channel: &OwnedFd
             exit_group(1)
         }
         Err(errno) => Err(Error::System {
-            action: format!("linux.namespaces: clone3 with {:?}", spawn.plan.clone),
+            action: format!("linux.namespaces: make {}: clone3", message::namespace_names(spawn.plan.clone)),
             errno,
             hint: match errno {
                 Errno::NOSPC => Some("/proc/sys/user/max_*_namespaces limits how many there can be".into()),

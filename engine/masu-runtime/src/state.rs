@@ -263,6 +263,10 @@ pub(crate) fn start_time(pid: i32) -> Result<Option<u64>> {
     }
 }
 
+/// A process that ends, `<linux/sched.h>`. The first process of a pid namespace stays in this state until
+/// all others are reaped, which may be up to somebody else, and looks like a sleeper meanwhile.
+const PF_EXITING: u32 = 0x4;
+
 fn is_alive(pid: i32, began: u64) -> Result<bool> {
     Ok(pid > 0 && start_time(pid)? == Some(began))
 }
@@ -271,10 +275,12 @@ fn is_alive(pid: i32, began: u64) -> Result<bool> {
 /// spaces and parentheses; the last parenthesis ends it.
 fn parse_stat(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
+    let state = fields.next()?;
+    let flags: u32 = fields.nth(5)?.parse().ok()?;
+    if matches!(state, "Z" | "X") || flags & PF_EXITING != 0 {
         return None;
     }
-    fields.nth(18)?.parse().ok()
+    fields.nth(12)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -286,6 +292,7 @@ mod tests {
         let rest = "1 1 1 0 -1 4194560 100 0 0 0 0 0 0 0 20 0 1 0 4242 1000 10 184";
         assert_eq!(parse_stat(&format!("7 (a b) c) S {rest}")), Some(4242));
         assert_eq!(parse_stat(&format!("7 (sh) Z {rest}")), None);
+        assert_eq!(parse_stat(&format!("7 (sh) S {}", rest.replace("4194560", "4194564"))), None);
         assert_eq!(parse_stat("7 (sh"), None);
         assert_eq!(parse_stat("7 (sh) S 1"), None);
     }

@@ -163,7 +163,11 @@ impl Store {
         let path = self.path(id);
         match rustix::fs::mkdirat(CWD, &*path, Mode::from_bits_truncate(0o700)) {
             Err(Errno::EXIST) => return Err(Error::Exists { id: id.into() }),
-            outcome => outcome.doing(|| format!("make {path}"))?,
+            Err(errno) => {
+                let hint = Some("--root names a directory that masu may write to".into());
+                return Err(Error::System { action: format!("make {path}"), errno, hint });
+            }
+            Ok(()) => {}
         }
         let fd =
             rustix::fs::openat(CWD, &*path, DIRECTORY, Mode::empty()).doing(|| format!("open {path}"))?;

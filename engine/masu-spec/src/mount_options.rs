@@ -215,10 +215,11 @@ const WORDS: [(&str, Word); 51] = [
 /// `tmpcopyup` is an extension, and kept apart as in runc's list.
 const EXTENSIONS: [(&str, Word); 1] = [("tmpcopyup", Word::CopyUp)];
 
-/// All words that are not left to the file system: for `features`, unsorted.
+/// All words that masu acts on: for `features`, unsorted. The extensions are known, so that they are refused by name
+/// and not left to a file system that ignores them.
 pub(crate) fn known_words() -> impl Iterator<Item = &'static str> {
     let propagation = crate::propagation::PROPAGATION_NAMES.iter().map(|(name, _)| *name);
-    WORDS.iter().chain(&EXTENSIONS).map(|(name, _)| *name).chain(propagation)
+    WORDS.iter().map(|(name, _)| *name).chain(propagation)
 }
 
 fn word(option: &str) -> Option<Word> {

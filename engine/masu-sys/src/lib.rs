@@ -36,5 +36,6 @@ pub mod keyring;
 pub mod memory;
 pub mod mount;
 pub mod namespace;
+pub mod network;
 pub mod process;
 pub mod signal;

@@ -249,7 +249,7 @@ const WRONG: &[Wrong] = &[
         |c| {
             c.without_namespace("uts");
         },
-        &["UTS namespace"],
+        &["hostname"],
     ),
     Wrong(
         "an unknown type in the device rules",

@@ -53,7 +53,8 @@ fn damaged<'b>(bench: &'b Bench<'_>, damage: Damage) -> Check<Container<'b>> {
     let container = bench.sleeper(|_| {})?;
     container.stop()?;
     for cgroup in host::cgroups_of(&container.id)? {
-        fs::remove_dir(cgroup)?;
+        // A process that ends leaves its cgroup a moment later.
+        host::eventually("the cgroup is empty", || Ok(fs::remove_dir(&cgroup).is_ok()))?;
     }
     for entry in fs::read_dir(bench.root.join(&container.id))? {
         let entry = entry?;

@@ -16,7 +16,6 @@ const USERS: &[(&str, Option<&str>)] = &[
     ("4294967296", None),
     ("1:4294967295", None),
     ("-1", None),
-    ("", None),
     ("1:", None),
     (":1", None),
     ("1:2:3", None),

@@ -46,10 +46,6 @@ pub(super) fn run(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
 
 fn launch(session: &Session<'_>, parsed: &Parsed<'_>, gate: Gate) -> Result<Started> {
     let options = &parsed.options;
-    if session.global.value(&CGROUP_MANAGER) == Some("disabled") {
-        // Ignoring it would make the very cgroup that was to be left alone.
-        return Err(Failure::new("--cgroup-manager disabled is not implemented in this version"));
-    }
     session.root.prepare()?;
     masu_runtime::block_signals()?;
     let create_options = CreateOptions {
@@ -60,6 +56,7 @@ fn launch(session: &Session<'_>, parsed: &Parsed<'_>, gate: Gate) -> Result<Star
         no_pivot: options.flag(&NO_PIVOT),
         no_new_keyring: options.flag(&NO_NEW_KEYRING),
         preserve_fds: preserve_fds(options)?,
+        no_cgroup: session.global.value(&CGROUP_MANAGER) == Some("disabled"),
     };
     let started = masu_runtime::create(&session.store, &create_options, session.init_image)?;
     for warning in &started.warnings {

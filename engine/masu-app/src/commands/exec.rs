@@ -117,7 +117,7 @@ fn parse_user(text: &str) -> Result<(u32, Option<u32>)> {
     let wrong = || {
         Failure::with_hint(
             format!("--user: {text:?} is not UID[:GID]"),
-            "both are decimal numbers from 0 to 4294967294, without sign or leading zeros",
+            "both are decimal numbers from 0 to 4294967294, without a sign",
         )
     };
     let (uid, gid) = match text.split_once(':') {
@@ -130,8 +130,7 @@ fn parse_user(text: &str) -> Result<(u32, Option<u32>)> {
 /// 4294967295 is -1, which setresuid(2) takes for "leave as it is": the process would stay root.
 fn parse_id(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let canonical = digits && (text == "0" || !text.starts_with('0'));
-    canonical.then(|| text.parse().ok()).flatten().filter(|id| *id != u32::MAX)
+    digits.then(|| text.parse().ok()).flatten().filter(|id| *id != u32::MAX)
 }
 
 fn additional_gids(options: &Matches<'_>) -> Result<Vec<u32>> {
@@ -190,9 +189,8 @@ mod tests {
             ("1:2:3", None),
             ("+1", None),
             ("-1", None),
-            ("01", None),
-            ("00", None),
-            ("1:02", None),
+            // Decimal with zeros in front, as runc takes it; never octal.
+            ("010:02", Some((10, Some(2)))),
             ("1x", None),
             ("0x1", None),
             (" 1", None),

@@ -64,6 +64,10 @@ pub fn plan_create(input: &CreateInput<'_>) -> Result<Plan> {
     check_privilege(input)?;
     let mut plan = Plan { preserve_fds: input.preserve_fds, ..Plan::default() };
     plan.warnings.extend(config.warnings.iter().map(|warning| format!("{warning}")));
+    if config.linux.resources.memory.kernel.is_some() {
+        let text = "linux.resources.memory.kernel: ignored: Linux has no such limit since 5.16";
+        plan.warnings.push(text.into());
+    }
     let new_user = config.linux.namespaces.is_new(NamespaceKind::User);
     hold_proc(&mut plan)?;
     process::plan_inherited(
@@ -83,9 +87,9 @@ pub fn plan_create(input: &CreateInput<'_>) -> Result<Plan> {
     plan_cgroup(&mut plan, input)?;
     plan_names(&mut plan, input)?;
     plan_sysctl(&mut plan, &config.linux)?;
-    plan_root(&mut plan, input)?;
-    // After everything that is the host's was written, and before any path of the container is walked.
+    // After the last write below it, and before any path of the container is walked.
     plan.push(Origin::Engine, &Step::ReleaseProc)?;
+    plan_root(&mut plan, input)?;
     let available = process::available_capabilities(input.host, input.has_user_namespace());
     let groups_forbidden = plan.id_maps.as_ref().is_some_and(|maps| maps.deny_setgroups);
     process::plan_identity(&mut plan, &config.process, available, groups_forbidden)?;
@@ -151,6 +155,9 @@ pub(super) fn plan_attach(plan: &mut Plan, hierarchies: &[String]) -> Result<()>
 }
 
 fn plan_names(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
+    if input.config.linux.namespaces.is_new(NamespaceKind::Network) {
+        plan.push(Origin::Field("linux.namespaces"), &Step::RaiseLoopback)?;
+    }
     if !input.no_new_keyring {
         let name = c_string(Origin::Engine, &format!("_ses.{}", input.id))?;
         plan.push(Origin::Engine, &Step::JoinKeyring { name: CText::new(&name) })?;
@@ -211,7 +218,8 @@ fn plan_root(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
 fn attach_root(plan: &mut Plan, input: &CreateInput<'_>, keep_propagation: bool) -> Result<()> {
     let origin = Origin::Field("root.path");
     if input.host.is_privileged() {
-        let want = Want::Tree { path: input.rootfs.into(), recursive: true, keep_propagation };
+        let want =
+            Want::Tree { path: input.rootfs.into(), recursive: true, keep_propagation, only_procfs: false };
         let fd = plan.want(origin, want)?;
         return plan.push(origin, &Step::OpenRoot { source: Source::Tree { fd } });
     }

@@ -79,9 +79,7 @@ fn push(plan: &mut Plan, input: &CreateInput<'_>, origin: Origin, node: Node<'_>
     let bound = (input.has_user_namespace() || input.host.in_user_namespace) && kind != FileKind::Fifo;
     let source = match (bound, input.host.is_privileged()) {
         (false, _) => DeviceSource::Node,
-        (true, true) => {
-            DeviceSource::Tree(plan.want(origin, Want::Device { path: path.into(), number })?)
-        }
+        (true, true) => DeviceSource::Tree(plan.want(origin, Want::Device { path: path.into(), number })?),
         (true, false) => DeviceSource::Path(CText::new(&text)),
     };
     plan.push(origin, &Step::MakeDevice { path: CText::new(&text), kind, mode, number, owner, source })

@@ -91,6 +91,8 @@ pub enum Want {
         recursive: bool,
         /// Whether mounts still travel to and from the host's: only for a shared root.
         keep_propagation: bool,
+        /// Whether it has to be a procfs, as for a bind on `/proc` (CVE-2019-16884).
+        only_procfs: bool,
     },
     /// A detached clone of a device node of the host.
     Device {

@@ -86,8 +86,15 @@ fn bind(
     let recursive = mount.options.bind == Bind::Rbind;
     let text;
     let source = if input.host.is_privileged() {
-        Source::Tree { fd: plan.want(origin, Want::Tree { path, recursive, keep_propagation })? }
+        let only_procfs = destination == "/proc";
+        Source::Tree { fd: plan.want(origin, Want::Tree { path, recursive, keep_propagation, only_procfs })? }
     } else {
+        if destination == "/proc" && clean(&path) != "/proc" {
+            return Err(unsupported(
+                origin,
+                &format!("{path:?} cannot be mounted on /proc: it is not a procfs"),
+            ));
+        }
         text = c_string(origin, &path)?;
         Source::Path { path: CText::new(&text), recursive }
     };
@@ -197,7 +204,7 @@ fn controller(
         }
         ControllerMount::Bind { name, mount_point, path } => {
             let path = format!("{mount_point}{path}");
-            let want = Want::Tree { path, recursive: false, keep_propagation: false };
+            let want = Want::Tree { path, recursive: false, keep_propagation: false, only_procfs: false };
             let source = Source::Tree { fd: plan.want(origin, want)? };
             // Without a cgroup namespace this is the host's own tree: writable, it would let the container
             // lift its limits (CVE-2023-25809).
