@@ -94,8 +94,8 @@ fn check_kernel(release: &str) -> Result<()> {
     }
     let (major, minor) = KERNEL_FLOOR;
     Err(Error::Unsupported {
-        field: format!("Linux {release}"),
-        reason: format!("is older than {major}.{minor}, the oldest kernel that masu runs on"),
+        field: "kernel".into(),
+        reason: format!("Linux {release} is older than {major}.{minor}, the oldest that masu runs on"),
         hint: Some("a newer kernel, or another runtime".into()),
     })
 }
@@ -124,7 +124,7 @@ mod tests {
         }
         for release in ["5.13.19", "4.19.0-amd64", "5", ""] {
             let error = check_kernel(release).expect_err("too old");
-            let text = format!("Linux {release}: is older than 5.14, the oldest kernel that masu runs on");
+            let text = format!("kernel: Linux {release} is older than 5.14, the oldest that masu runs on");
             assert_eq!(format!("{error}"), text);
         }
     }

@@ -1,5 +1,347 @@
 //! masu's exact words, by the sentence of the case. `DIR` is the directory of the case, `ROOT` its state directory,
-//! `ID` the id of its container.
+//! `ID` the id of its container, `VERSION` the kernel's.
 
 /// The sentence and the text of standard error.
-pub(super) const MESSAGES: &[(&str, &str)] = &[];
+pub(super) const MESSAGES: &[(&str, &str)] = &[
+    (
+        "a bundle without config.json",
+        "masu: open DIR/0-empty/config.json: no such file or directory (ENOENT)\nhint: masu spec writes one; --bundle names the directory that it is in",
+    ),
+    (
+        "a bundle that is not there",
+        "masu: open /no/such/bundle/config.json: no such file or directory (ENOENT)\nhint: masu spec writes one; --bundle names the directory that it is in",
+    ),
+    ("a config.json that is a directory", "masu: open DIR/0-bundle/config.json: is a directory (EISDIR)"),
+    ("an empty config.json", "masu: config.json: line 1, column 0: EOF while parsing a value"),
+    ("a config.json that ends too early", "masu: config.json: line 4, column 0: EOF while parsing an object"),
+    ("a config.json with a comma too many", "masu: config.json: line 3, column 29: trailing comma"),
+    ("a config.json that is no object", "masu: config.json: expected an object, found an array"),
+    (
+        "a config.json with something behind its end",
+        "masu: config.json: line 1, column 25: trailing characters",
+    ),
+    ("a string where process.args is a list", "masu: process.args: expected an array, found string \"sh\""),
+    ("a number in process.args", "masu: process.args[1]: expected a string, found number 5"),
+    (
+        "a string where process.user.uid is a number",
+        "masu: process.user.uid: expected an integer from 0 to 4294967295, found string \"root\"",
+    ),
+    (
+        "a negative process.user.uid",
+        "masu: process.user.uid: expected an integer from 0 to 4294967295, found number -1",
+    ),
+    ("a number as an option of a mount", "masu: mounts[1].options[1]: expected a string, found number 5"),
+    (
+        "an object where linux.namespaces is a list",
+        "masu: linux.namespaces: expected an array, found an object",
+    ),
+    ("a number as hostname", "masu: hostname: expected a string, found number 5"),
+    (
+        "a string where root.readonly is a boolean",
+        "masu: root.readonly: expected true or false, found string \"yes\"",
+    ),
+    (
+        "a limit beyond 64 bits",
+        "masu: linux.resources.memory.limit: expected an integer of 64 bits, found number 1e+30",
+    ),
+    (
+        "an unknown namespace type",
+        "masu: linux.namespaces[5].type: unknown namespace \"netz\"\nhint: the namespaces are cgroup, ipc, mount, network, pid, time, user and uts",
+    ),
+    ("a namespace type twice", "masu: linux.namespaces[5].type: uts is given already at linux.namespaces[3]"),
+    (
+        "an unknown rlimit",
+        "masu: process.rlimits[0].type: unknown resource limit \"RLIMIT_NOPE\"\nhint: the names are those of getrlimit(2), such as RLIMIT_NOFILE",
+    ),
+    (
+        "an rlimit twice",
+        "masu: process.rlimits[1].type: RLIMIT_NOFILE is given already at process.rlimits[0]",
+    ),
+    ("a soft rlimit above the hard one", "masu: process.rlimits[0].soft: 2000 is above the hard limit 1024"),
+    (
+        "an unknown propagation of the root",
+        "masu: linux.rootfsPropagation: unknown propagation \"sideways\"\nhint: the modes are private, shared, slave and unbindable, each also with r in front",
+    ),
+    (
+        "a root.path that is not there",
+        "masu: root.path: open DIR/0-bundle/missing: no such file or directory (ENOENT)\nhint: root.path names the directory of the root file system, relative to the bundle",
+    ),
+    (
+        "a root.path that is a file",
+        "masu: root.path: open DIR/0-bundle/config.json: not a directory (ENOTDIR)\nhint: root.path names the directory of the root file system, relative to the bundle",
+    ),
+    ("a config without root", "masu: root: required, but missing"),
+    ("a config without process", "masu: process: required, but missing"),
+    ("empty process.args", "masu: process.args: is empty\nhint: the first element is the program to run"),
+    ("a config without process.args", "masu: process.args: required, but missing"),
+    ("a relative process.cwd", "masu: process.cwd: \"tmp\" is not an absolute path"),
+    ("an empty process.cwd", "masu: process.cwd: \"\" is not an absolute path"),
+    (
+        "hostname without a uts namespace",
+        "masu: hostname: needs the uts namespace, which linux.namespaces does not list\nhint: add {\"type\": \"uts\"} to linux.namespaces",
+    ),
+    (
+        "an unknown type in the device rules",
+        "masu: linux.resources.devices[1].type: unknown type \"z\"\nhint: the types are a (all), b (block) and c (character)",
+    ),
+    ("a NUL byte in process.args", "masu: process.args[1]: holds a NUL byte"),
+    (
+        "an unknown access in the device rules",
+        "masu: linux.resources.devices[1].access: unknown access 'x'\nhint: access is made of r (read), w (write) and m (mknod)",
+    ),
+    (
+        "a sysctl that is not there",
+        "masu: linux.sysctl: write \"1\" to /proc/sys/net/no/such: open: no such file or directory (ENOENT)",
+    ),
+    ("an id map that overlaps itself", "masu: linux.uidMappings[1]: overlaps linux.uidMappings[0]"),
+    (
+        "a program that is not on PATH (create)",
+        "masu: exec: \"no-such-program\": executable file not found in $PATH",
+    ),
+    (
+        "a program that is not on PATH (run)",
+        "masu: exec: \"no-such-program\": executable file not found in $PATH",
+    ),
+    (
+        "a program that is not there (create)",
+        "masu: exec: \"/no/such/program\": stat /no/such/program: no such file or directory",
+    ),
+    (
+        "a program that is not there (run)",
+        "masu: exec: \"/no/such/program\": stat /no/such/program: no such file or directory",
+    ),
+    ("a program that is not executable (create)", "masu: exec: \"/etc/passwd\": permission denied"),
+    ("a program that is not executable (run)", "masu: exec: \"/etc/passwd\": permission denied"),
+    ("a program that is a directory (create)", "masu: exec: \"/etc\": is a directory: permission denied"),
+    ("a program that is a directory (run)", "masu: exec: \"/etc\": is a directory: permission denied"),
+    (
+        "a program whose interpreter is missing (run)",
+        "masu: process.args: exec \"/opt/no-interpreter\": execve: no such file or directory (ENOENT)\nhint: the interpreter of the script, or the program's dynamic loader, is missing in the container",
+    ),
+    (
+        "a program of an unknown format (run)",
+        "masu: process.args: exec \"/opt/garbage\": execve: exec format error (ENOEXEC)\nhint: not a program of this machine's architecture, and no script",
+    ),
+    ("the illegal id \"\"", "masu: container id cannot be empty\nhint: give the container's ID"),
+    (
+        "the illegal id \".\"",
+        "masu: invalid container ID format: \".\"\nhint: an ID is made of the letters a-z and A-Z, digits, '_', '+', '-' and '.'",
+    ),
+    (
+        "the illegal id \"..\"",
+        "masu: invalid container ID format: \"..\"\nhint: an ID is made of the letters a-z and A-Z, digits, '_', '+', '-' and '.'",
+    ),
+    (
+        "the illegal id \"/etc\"",
+        "masu: invalid container ID format: \"/etc\"\nhint: an ID is made of the letters a-z and A-Z, digits, '_', '+', '-' and '.'",
+    ),
+    (
+        "the illegal id \"a/b\"",
+        "masu: invalid container ID format: \"a/b\"\nhint: an ID is made of the letters a-z and A-Z, digits, '_', '+', '-' and '.'",
+    ),
+    (
+        "the illegal id \"a\\tb\"",
+        "masu: invalid container ID format: \"a\\tb\"\nhint: an ID is made of the letters a-z and A-Z, digits, '_', '+', '-' and '.'",
+    ),
+    (
+        "the illegal id \"a b\"",
+        "masu: invalid container ID format: \"a b\"\nhint: an ID is made of the letters a-z and A-Z, digits, '_', '+', '-' and '.'",
+    ),
+    (
+        "the illegal id \"café\"",
+        "masu: invalid container ID format: \"café\"\nhint: an ID is made of the letters a-z and A-Z, digits, '_', '+', '-' and '.'",
+    ),
+    (
+        "an unknown id of `start`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
+        "an unknown id of `state`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
+        "an unknown id of `kill`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
+        "an unknown id of `delete`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
+        "an unknown id of `exec`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
+        "an unknown id of `pause`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
+        "an unknown id of `resume`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
+        "an unknown id of `ps`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
+        "an unknown id of `update`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
+        "the illegal id \"a:b\"",
+        "masu: invalid container ID format: \"a:b\"\nhint: an ID is made of the letters a-z and A-Z, digits, '_', '+', '-' and '.'",
+    ),
+    (
+        "an id that exists",
+        "masu: container with given ID already exists: \"ID\"\nhint: masu delete ID removes the old one, once it is stopped",
+    ),
+    (
+        "an id that exists as a stopped container",
+        "masu: container with given ID already exists: \"ID\"\nhint: masu delete ID removes the old one, once it is stopped",
+    ),
+    (
+        "the unknown signal \"FOO\"",
+        "masu: unknown signal \"FOO\"\nhint: a signal is a name such as KILL, SIGTERM or RTMIN+1, or a number from 0 to 64",
+    ),
+    (
+        "the unknown signal \"SIGFOO\"",
+        "masu: unknown signal \"SIGFOO\"\nhint: a signal is a name such as KILL, SIGTERM or RTMIN+1, or a number from 0 to 64",
+    ),
+    (
+        "the unknown signal \"9x\"",
+        "masu: unknown signal \"9x\"\nhint: a signal is a name such as KILL, SIGTERM or RTMIN+1, or a number from 0 to 64",
+    ),
+    (
+        "the unknown signal \"0x9\"",
+        "masu: unknown signal \"0x9\"\nhint: a signal is a name such as KILL, SIGTERM or RTMIN+1, or a number from 0 to 64",
+    ),
+    (
+        "the unknown signal \"-1\"",
+        "masu: unknown signal \"-1\"\nhint: a signal is a name such as KILL, SIGTERM or RTMIN+1, or a number from 0 to 64",
+    ),
+    (
+        "the unknown signal \"\"",
+        "masu: unknown signal \"\"\nhint: a signal is a name such as KILL, SIGTERM or RTMIN+1, or a number from 0 to 64",
+    ),
+    (
+        "the unknown signal \"99999\"",
+        "masu: unknown signal \"99999\"\nhint: a signal is a name such as KILL, SIGTERM or RTMIN+1, or a number from 0 to 64",
+    ),
+    ("`start` of a running container", "masu: cannot start an already running container"),
+    ("`start` of a stopped container", "masu: cannot start a container that has stopped"),
+    ("`exec` in a stopped container", "masu: cannot exec in a stopped container"),
+    (
+        "`exec` in a paused container",
+        "masu: cannot exec in a paused container (use --ignore-paused to override)",
+    ),
+    (
+        "`delete` of a container that runs",
+        "masu: cannot delete container ID that is not stopped: running\nhint: masu kill ID KILL, or masu delete --force ID",
+    ),
+    ("`kill` of a stopped container", "masu: container not running"),
+    (
+        "`exec` of a program that is not on PATH",
+        "masu: exec: \"no-such\": executable file not found in $PATH",
+    ),
+    (
+        "`exec` of a program that is not there",
+        "masu: exec: \"/no/such\": stat /no/such: no such file or directory",
+    ),
+    ("`exec` of a file that is not executable", "masu: exec: \"/etc/passwd\": permission denied"),
+    (
+        "a read-only `--root`",
+        "masu: make DIR/2-read-only/ID: read-only file system (EROFS)\nhint: --root names a directory that masu may write to",
+    ),
+    (
+        "a `--root` that is a file",
+        "masu: make DIR/2-file/ID: not a directory (ENOTDIR)\nhint: --root names a directory that masu may write to",
+    ),
+    (
+        "a kernel older than the floor",
+        "masu: kernel: Linux VERSION is older than 5.14, the oldest that masu runs on\nhint: a newer kernel, or another runtime",
+    ),
+    (
+        "a pid file in a directory that is not there",
+        "masu: write the pid file \"/no/such/dir/pid\": no such file or directory (ENOENT)",
+    ),
+    (
+        "a size that `update` does not understand",
+        "masu: incorrect usage: --memory: \"much\" is not a size: bytes, perhaps with a suffix k, m, g, t or p, or -1\nusage: masu update [OPTIONS] ID\nusage: masu update --resources FILE ID\nhint: masu update --help",
+    ),
+    (
+        "more `--preserve-fds` than there are",
+        "masu: --preserve-fds 40: descriptor 3 is not open\nhint: the descriptors from 3 on are preserved, without a gap",
+    ),
+    (
+        "two ids for `create`",
+        "masu: incorrect usage: \"create\" requires exactly 1 argument\nusage: masu create [OPTIONS] ID\nhint: masu create --help",
+    ),
+    (
+        "an unknown log format",
+        "masu: incorrect usage: --log-format: \"xml\" is not one of text, json\nusage: masu [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\nhint: masu --help",
+    ),
+    (
+        "a process file of `exec` that is not there",
+        "masu: read --process /no/such/file: no such file or directory (ENOENT)",
+    ),
+    (
+        "linux.seccomp is refused until it works",
+        "masu: linux.seccomp: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "process.terminal is refused until it works",
+        "masu: process.terminal: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "hooks is refused until it works",
+        "masu: hooks.prestart: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "process.apparmorProfile is refused until it works",
+        "masu: process.apparmorProfile: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "process.selinuxLabel is refused until it works",
+        "masu: process.selinuxLabel: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "linux.mountLabel is refused until it works",
+        "masu: linux.mountLabel: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "process.scheduler is refused until it works",
+        "masu: process.scheduler: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "process.ioPriority is refused until it works",
+        "masu: process.ioPriority: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "process.execCPUAffinity is refused until it works",
+        "masu: process.execCPUAffinity: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "linux.intelRdt is refused until it works",
+        "masu: linux.intelRdt: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "linux.personality is refused until it works",
+        "masu: linux.personality: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "linux.memoryPolicy is refused until it works",
+        "masu: linux.memoryPolicy: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "linux.netDevices is refused until it works",
+        "masu: linux.netDevices: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "linux.resources.rdma is refused until it works",
+        "masu: linux.resources.rdma: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
+    ),
+    (
+        "linux.resources.network is refused until it works",
+        "masu: linux.resources.network.classID: the net_cls controller is not available: no hierarchy with it is mounted",
+    ),
+];

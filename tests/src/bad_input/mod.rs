@@ -35,7 +35,12 @@ fn refused(bench: &Bench<'_>, sentence: &str, call: Invocation, code: i32, phras
 
 /// Standard error with the names that differ from run to run replaced.
 fn anonymous(bench: &Bench<'_>, output: &Output) -> String {
-    let text = output.stderr.trim_end().replace(&*bench.root.to_string_lossy(), "ROOT");
+    let mut text = output.stderr.trim_end().replace(&*bench.root.to_string_lossy(), "ROOT");
+    if let Some(version) =
+        text.split_once("Linux ").and_then(|(_, tail)| tail.split_once(' ')).map(|(word, _)| word)
+    {
+        text = text.replace(&version.to_owned(), "VERSION");
+    }
     let mut words = String::new();
     let mut rest = text.replace(&*bench.dir.to_string_lossy(), "DIR");
     // The numbers of the case are different every time: masu-test-PID-Nt-Mc is ID.

@@ -54,7 +54,7 @@ fn damaged<'b>(bench: &'b Bench<'_>, damage: Damage) -> Check<Container<'b>> {
     container.stop()?;
     for cgroup in host::cgroups_of(&container.id)? {
         // A process that ends leaves its cgroup a moment later.
-        host::eventually("the cgroup is empty", || Ok(fs::remove_dir(&cgroup).is_ok()))?;
+        host::until("the cgroup is empty", || Ok(fs::remove_dir(&cgroup).is_ok()))?;
     }
     for entry in fs::read_dir(bench.root.join(&container.id))? {
         let entry = entry?;
