@@ -97,7 +97,7 @@ pub fn create(store: &Store, options: &CreateOptions<'_>, init_image: &[u8]) -> 
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
     })?;
-    record.groups_forbidden = plan.id_maps.as_ref().is_some_and(|maps| maps.deny_setgroups);
+    record.groups_forbidden = plan.forbids_setgroups(&host);
     let fifo = (options.gate == StartGate::Fifo).then(|| directory.open.make_fifo()).transpose()?;
     let held = Held { proc, join, process: None, fifo };
     let descriptors = acquire(&plan, &held)?;

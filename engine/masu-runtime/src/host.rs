@@ -31,6 +31,9 @@ pub struct Host {
     pub gid: u32,
     /// Whether the engine's user namespace is not the first one.
     pub in_user_namespace: bool,
+    /// Whether the engine's user namespace forbids setgroups(2), as one that an ordinary user made does. Those below
+    /// it inherit that, user_namespaces(7).
+    pub setgroups_denied: bool,
     /// Where the control groups are.
     pub cgroups: Layout,
 }
@@ -45,11 +48,14 @@ impl Host {
         let capabilities = rustix::thread::capabilities(None).doing(|| "capget".into())?;
         let uid_map =
             files::read_below(proc.as_fd(), c"self/uid_map").doing(|| "read /proc/self/uid_map".into())?;
+        let setgroups =
+            files::read_below(proc.as_fd(), c"self/setgroups").doing(|| "read /proc/self/setgroups".into())?;
         Ok(Self {
             capabilities: capabilities.permitted.bits(),
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
             in_user_namespace: !is_initial(&uid_map),
+            setgroups_denied: setgroups.trim_ascii() == "deny",
             cgroups: Layout::probe()?,
         })
     }
@@ -57,7 +63,7 @@ impl Host {
     /// Whether the engine may map any group, and so leave setgroups(2) to the container.
     #[must_use]
     pub fn may_set_groups(&self) -> bool {
-        self.capabilities >> CAP_SETGID & 1 == 1
+        self.capabilities >> CAP_SETGID & 1 == 1 && !self.setgroups_denied
     }
 
     /// Whether the engine may make mounts and join namespaces without a user namespace of its own.

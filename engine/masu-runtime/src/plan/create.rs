@@ -91,7 +91,7 @@ pub fn plan_create(input: &CreateInput<'_>) -> Result<Plan> {
     plan.push(Origin::Engine, &Step::ReleaseProc)?;
     plan_root(&mut plan, input)?;
     let available = process::available_capabilities(input.host, input.has_user_namespace());
-    let groups_forbidden = plan.id_maps.as_ref().is_some_and(|maps| maps.deny_setgroups);
+    let groups_forbidden = plan.forbids_setgroups(input.host);
     process::plan_identity(&mut plan, &config.process, available, groups_forbidden)?;
     plan.push(Origin::Engine, &Step::Barrier(Barrier::Ready))?;
     if input.gate == StartGate::Fifo {
