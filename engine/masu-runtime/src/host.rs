@@ -48,14 +48,13 @@ impl Host {
         let capabilities = rustix::thread::capabilities(None).doing(|| "capget".into())?;
         let uid_map =
             files::read_below(proc.as_fd(), c"self/uid_map").doing(|| "read /proc/self/uid_map".into())?;
-        let setgroups =
-            files::read_below(proc.as_fd(), c"self/setgroups").doing(|| "read /proc/self/setgroups".into())?;
+        let in_user_namespace = !is_initial(&uid_map);
         Ok(Self {
             capabilities: capabilities.permitted.bits(),
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
-            in_user_namespace: !is_initial(&uid_map),
-            setgroups_denied: setgroups.trim_ascii() == "deny",
+            in_user_namespace,
+            setgroups_denied: in_user_namespace && reads_deny(proc)?,
             cgroups: Layout::probe()?,
         })
     }
@@ -104,6 +103,12 @@ fn check_kernel(release: &str) -> Result<()> {
         reason: format!("Linux {release} is older than {major}.{minor}, the oldest that masu runs on"),
         hint: Some("a newer kernel, or another runtime".into()),
     })
+}
+
+fn reads_deny(proc: &OwnedFd) -> Result<bool> {
+    let setgroups =
+        files::read_below(proc.as_fd(), c"self/setgroups").doing(|| "read /proc/self/setgroups".into())?;
+    Ok(setgroups.trim_ascii() == "deny")
 }
 
 /// The first user namespace maps all ids to themselves, user_namespaces(7).

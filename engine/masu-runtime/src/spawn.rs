@@ -29,7 +29,7 @@ use crate::{
     plan::{IdMaps, Plan, StartGate},
 };
 
-/// A process of ours in a container. Dropped before [`keep`](Self::keep), it is killed and reaped: an error
+/// A process of ours in a container. Dropped before `keep`, it is killed and reaped: an error
 /// leaves no half-made container.
 #[derive(Debug)]
 pub struct Child {

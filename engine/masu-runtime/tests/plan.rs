@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_SNAPSHOTS=1 cargo test -p masu-runtime` writes them anew: read the difference before you commit it.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::{fmt::Write as _, fs, path::Path};
 
 use masu_cgroup::{ContainerMounts, Layout};
@@ -12,7 +14,8 @@ use masu_spec::{Config, default_config, parse_config};
 const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
 
 fn host(capabilities: u64, uid: u32) -> Host {
-    Host { capabilities, uid, gid: uid, in_user_namespace: false, cgroups: Layout::None }
+    let (in_user_namespace, setgroups_denied) = (false, false);
+    Host { capabilities, uid, gid: uid, in_user_namespace, setgroups_denied, cgroups: Layout::None }
 }
 
 fn input<'a>(
@@ -98,6 +101,20 @@ fn an_ordinary_users_engine_leaves_to_init_what_it_may_not_do() {
          \"namespaces\": [{\"type\": \"user\"},",
     )]);
     compare("ordinary-user.txt", &create(&json, &host(0, 1000)));
+}
+
+#[test]
+fn below_a_namespace_that_forbids_setgroups_the_groups_stay_as_they_are() {
+    let host = host(ALL_CAPABILITIES, 0);
+    for (setgroups_denied, step) in [
+        (false, "process.user: ChangeIdentity(Identity { uid: 0, gid: 0, groups: Some([]) })"),
+        (true, "process.user: ChangeIdentity(Identity { uid: 0, gid: 0, groups: None })"),
+    ] {
+        let host = Host { in_user_namespace: true, setgroups_denied, ..host.clone() };
+        let plan = show(&create(&default_config(false), &host));
+        let identities: Vec<_> = plan.lines().filter(|line| line.contains("ChangeIdentity")).collect();
+        assert_eq!(identities, [step], "setgroups denied: {setgroups_denied}");
+    }
 }
 
 #[test]

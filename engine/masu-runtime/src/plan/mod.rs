@@ -17,7 +17,10 @@ use core::fmt;
 
 use masu_program::{Fd, Namespaces, Step, encode};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    host::Host,
+};
 
 pub use create::{CreateInput, plan_create};
 pub use exec::{ExecInput, plan_exec};
@@ -127,6 +130,12 @@ impl fmt::Display for Origin {
 }
 
 impl Plan {
+    /// Whether setgroups(2) is forbidden to the container: by a namespace above it, or before the engine maps groups
+    /// that it may not map otherwise.
+    pub(crate) fn forbids_setgroups(&self, host: &Host) -> bool {
+        host.setgroups_denied || self.id_maps.as_ref().is_some_and(|maps| maps.deny_setgroups)
+    }
+
     /// Appends a step.
     fn push(&mut self, origin: Origin, step: &Step<'_>) -> Result<()> {
         let program = core::mem::take(&mut self.program);
