@@ -1,6 +1,6 @@
 //! The command line of the engine, declared once as a table of constants, and the parser that reads it.
 //!
-//! The table is [`GLOBAL`] and [`COMMANDS`]. The engine parses with it ([`parse`]) and prints its help from it
+//! The table is [`GLOBAL`] and [`COMMANDS`]. The engine parses with it ([`parse()`]) and prints its help from it
 //! ([`write_help`]); masu-tools makes rich help, man pages and completions from the same constants.
 //!
 //! The rules are those of runc 1.5, which stand on urfave/cli v1 and Go's `flag` package:

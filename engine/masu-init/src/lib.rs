@@ -3,7 +3,7 @@
 //!
 //! It runs where nothing may go wrong quietly: between two worlds, with the privileges of the host and the
 //! files of the container. So it holds no allocator, formats no text and takes no decision that is not in its
-//! program; all of its code is the loop in [`run`] and one function for each step. What fails is sent to the
+//! program; all of its code is the loop in [`run()`] and one function for each step. What fails is sent to the
 //! engine as a step, a part and an errno, and the process ends.
 //!
 //! ```text

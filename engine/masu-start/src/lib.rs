@@ -1,6 +1,6 @@
 //! The libc-free process: entry point, relocation, allocator, panic handler and memory functions.
 //!
-//! Only the two libc-free programs link this crate. A program declares its main function with [`entry!`]:
+//! Only the two libc-free programs link this crate. A program declares its main function with [`mod@entry`]:
 //!
 //! ```text
 //! #![no_std]
@@ -9,7 +9,7 @@
 //! fn main(arguments: masu_start::Arguments, environment: masu_start::Environment) -> i32 { 0 }
 //! ```
 //!
-//! Order of events: the kernel jumps to `_start` ([`entry`]), which applies the relocations of the static-PIE
+//! Order of events: the kernel jumps to `_start` ([`mod@entry`]), which applies the relocations of the static-PIE
 //! itself; the standard streams are opened where they are closed; `main` runs; its value becomes the exit status.
 //! There is no thread-local storage, no constructor, no `atexit`, and never a second thread.
 //!
