@@ -30,6 +30,12 @@ pub(crate) fn join(fd: &OwnedFd, namespaces: Namespaces) -> Result<()> {
     masu_sys::process::setns(fd.as_fd(), CloneFlags::from_bits_truncate(namespaces.bits())).at(Part::Join)
 }
 
+/// Begins a session of its own, setsid(2), so that the caller's terminal is not the container's controlling one: with
+/// it, TIOCSTI types into the caller's shell (ioctl_tty(2), CVE-2017-5226), and Ctrl-C reaches the container twice.
+pub(crate) fn leave_session() -> Result<()> {
+    rustix::process::setsid().at(Part::LeaveSession).map(drop)
+}
+
 /// Forbids tracing and the reading of `/proc/PID` by others, until the execve(2).
 pub(crate) fn hide_from_tracers() -> Result<()> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Part::SetDumpable)

@@ -39,6 +39,10 @@ pub fn run<'a>(mut arguments: impl Iterator<Item = &'a CStr>) -> i32 {
     };
     let Ok(bytes) = map_sealed(program.as_fd()) else { return FAILED };
     drop(program);
+    // Before any step, for a process that never forks; a fork repeats it, for what goes on is its child.
+    if process::leave_session().is_err() {
+        return FAILED;
+    }
     // Files of the container get exactly the permissions that a step says; its own umask comes last.
     rustix::process::umask(Mode::empty());
     let mut init = Init::new(Channel(channel));
@@ -188,7 +192,7 @@ impl<'a> Init<'a> {
         let arguments =
             CloneArgs { flags: flags | CloneFlags::PARENT, cgroup: cgroup.as_ref().map(AsFd::as_fd) };
         match fork(&arguments).at(Part::Fork)? {
-            Forked::Child => Ok(()),
+            Forked::Child => process::leave_session(),
             Forked::Parent { pid, .. } => {
                 let sent = self.channel.send_forked(pid.as_raw_nonzero().get());
                 exit_group(if sent.is_ok() { 0 } else { FAILED })

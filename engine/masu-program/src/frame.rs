@@ -93,6 +93,7 @@ parts! {
     Join = "setns",
     Unshare = "unshare",
     Fork = "clone3",
+    LeaveSession = "setsid",
     SetDumpable = "prctl PR_SET_DUMPABLE",
     RaiseLoopback = "ioctl SIOCSIFFLAGS",
     SetHostname = "sethostname",

@@ -4,6 +4,7 @@ mod descriptors;
 mod engine_file;
 mod races;
 mod symlinks;
+mod terminal;
 
 use serde_json::json;
 
@@ -17,6 +18,7 @@ pub(crate) fn suite() -> Suite {
     descriptors::add(&mut suite);
     symlinks::add(&mut suite);
     races::add(&mut suite);
+    terminal::add(&mut suite);
     defaults(&mut suite);
     suite
 }
