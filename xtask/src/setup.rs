@@ -11,16 +11,14 @@ use anyhow::{Context, Result, bail};
 use std::io::{IsTerminal, Write};
 
 /// Every Debian package that some test, check or benchmark uses. This is the one place.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 7] = [
     ("binutils", "readelf, nm and objdump look into the libc-free binaries"),
     ("busybox-static", "the small root filesystem of most cases"),
     ("crun", "the engine to compare with"),
-    ("iproute2", "network namespaces made by name"),
     ("mmdebstrap", "a real Debian root filesystem"),
     ("patchelf", "Debian's newest runc and crun run on their own libc"),
     ("procps", "ps, which `masu ps` asks"),
     ("runc", "the reference for every black-box case"),
-    ("uidmap", "newuidmap and newgidmap for containers of ordinary users"),
 ];
 
 /// Whether packages may be installed without asking.

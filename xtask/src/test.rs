@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     rows.extend(checks.iter().map(|check| perform(check.name, check.run)));
     if let Some(cases) = cases {
         for runtime in runtimes(arguments.runtime.as_deref())? {
-            let name = format!("black-box {}", runtime.name);
+            let name = black_box_row(runtime.name);
             rows.push(perform(&name, || black_box(&runtime.path, &cases)));
         }
     }
@@ -62,6 +62,13 @@ fn select(suites: &[String]) -> (Vec<&'static checks::Check>, Option<Vec<String>
     (chosen, run_cases.then_some(cases))
 }
 
+/// The runtime that has to pass everything.
+const MASU: &str = "masu";
+
+fn black_box_row(runtime: &str) -> String {
+    format!("black-box {runtime}")
+}
+
 struct Runtime {
     name: &'static str,
     path: PathBuf,
@@ -75,7 +82,7 @@ fn runtimes(chosen: Option<&Path>) -> Result<Vec<Runtime>> {
     }
     let stable = project::find_program("runc").context("find runc")?;
     Ok(vec![
-        Runtime { name: "masu", path: project::bin().join("masu") },
+        Runtime { name: MASU, path: project::bin().join("masu") },
         Runtime { name: "newest runc", path: setup::newest_runtimes()?.runc },
         Runtime { name: "stable runc", path: stable },
     ])
@@ -101,12 +108,12 @@ fn perform(name: &str, step: impl FnOnce() -> Result<Tally>) -> Row {
     Row { name: name.to_owned(), outcome, took: start.elapsed() }
 }
 
-/// Prints the table and the sums. A step that could not be carried out counts as one failure.
+/// Prints the table, who did not pass, and the sums. A step that could not be carried out counts as one failure.
 fn summarise(rows: &[Row]) -> ExitCode {
     println!("\n{:24} {:>8} {:>8} {:>8} {:>8}", "step", "passed", "failed", "skipped", "seconds");
     let mut sum = Tally::default();
     for row in rows {
-        let tally = *row.outcome.as_ref().unwrap_or(&Tally::ONE_FAILURE);
+        let tally = row.outcome.as_ref().unwrap_or(&Tally::ONE_FAILURE).clone();
         println!(
             "{:24} {:>8} {:>8} {:>8} {:>8.1}",
             row.name,
@@ -117,6 +124,24 @@ fn summarise(rows: &[Row]) -> ExitCode {
         );
         sum += tally;
     }
-    println!("\n{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
+    println!();
+    print_names(rows);
+    println!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
     if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What other runtimes skip is listed in tests/differences.toml; what masu does is to be seen.
+fn print_names(rows: &[Row]) {
+    let masu = black_box_row(MASU);
+    for row in rows {
+        match &row.outcome {
+            Ok(tally) => {
+                let skips = if row.name == masu { tally.skips.as_slice() } else { &[] };
+                for (what, names) in [("failed", tally.failures.as_slice()), ("skipped", skips)] {
+                    names.iter().for_each(|name| println!("{what} in {}: {name}", row.name));
+                }
+            }
+            Err(error) => println!("failed: {}: {error:#}", row.name),
+        }
+    }
 }

@@ -131,7 +131,7 @@ fn prove_without_allocator() -> Result<()> {
 }
 
 fn unit() -> Result<Tally> {
-    let test = ["test", "--quiet", "--locked", "--workspace"];
+    let test = ["test", "--quiet", "--locked", "--workspace", "--no-fail-fast"];
     let mut sum = run_counting(&mut project::cargo(&test))?;
     let programs = ["--exclude", "masu", "--exclude", "masu-init"];
     sum += run_counting(project::engine_cargo(&test).args(programs))?;

@@ -37,7 +37,7 @@ impl Traces {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let now = Self::read()?;
-            let left: Vec<_> = now.0.difference(&self.0).cloned().collect();
+            let left: Vec<_> = now.0.difference(&self.0).map(|trace| describe(trace)).collect();
             if left.is_empty() {
                 return Ok(());
             }
@@ -87,6 +87,16 @@ fn add_processes(traces: &mut BTreeSet<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A trace, and for a process its command line: it may be somebody else's.
+fn describe(trace: &str) -> String {
+    let pid = trace.strip_prefix("process ").and_then(|rest| rest.split(' ').next());
+    let words = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok());
+    match words {
+        Some(words) => format!("{trace}: {}", words.replace('\0', " ").trim_end()),
+        None => trace.to_owned(),
+    }
 }
 
 /// What is in a directory; nothing when it is not there, or is gone since it was listed.

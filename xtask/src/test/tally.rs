@@ -6,20 +6,28 @@ use std::io::{BufRead, BufReader};
 use std::ops::AddAssign;
 use std::process::{Command, Stdio};
 
-/// Numbers of tests.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// Numbers of tests, and who did not pass.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) passed: usize,
     pub(super) failed: usize,
     pub(super) skipped: usize,
+    /// Names of failed tests.
+    pub(super) failures: Vec<String>,
+    /// Names of skipped tests, with the reason.
+    pub(super) skips: Vec<String>,
 }
 
 impl Tally {
     /// A check that is no test program counts as one test.
-    pub(super) const ONE: Self = Self { passed: 1, failed: 0, skipped: 0 };
-    pub(super) const ONE_FAILURE: Self = Self { passed: 0, failed: 1, skipped: 0 };
+    pub(super) const ONE: Self = Self::numbers(1, 0, 0);
+    pub(super) const ONE_FAILURE: Self = Self::numbers(0, 1, 0);
 
-    pub(super) fn total(self) -> usize {
+    const fn numbers(passed: usize, failed: usize, skipped: usize) -> Self {
+        Self { passed, failed, skipped, failures: Vec::new(), skips: Vec::new() }
+    }
+
+    pub(super) fn total(&self) -> usize {
         self.passed + self.failed + self.skipped
     }
 }
@@ -29,6 +37,8 @@ impl AddAssign for Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.failures.extend(other.failures);
+        self.skips.extend(other.skips);
     }
 }
 
@@ -49,6 +59,8 @@ pub(super) fn run_counting(command: &mut Command) -> Result<Tally> {
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
         tally += parse_result(&line).unwrap_or_default();
+        tally.failures.extend(parse_failure(&line));
+        tally.skips.extend(parse_skip(&line));
     }
     let status = child.wait().with_context(|| format!("wait for {}", project::words(command)))?;
     if !status.success() && tally.failed == 0 {
@@ -73,6 +85,19 @@ fn parse_result(line: &str) -> Option<Tally> {
     Some(tally)
 }
 
+/// `test NAME   ... FAILED`, or with `--quiet` `NAME --- FAILED`.
+fn parse_failure(line: &str) -> Option<String> {
+    let line = line.strip_suffix("FAILED")?.trim_end();
+    let name = line.strip_suffix("...").or_else(|| line.strip_suffix("---"))?.trim_end();
+    Some(name.strip_prefix("test ").unwrap_or(name).to_owned())
+}
+
+/// `test NAME   ... ignored (REASON)`
+fn parse_skip(line: &str) -> Option<String> {
+    let (name, reason) = line.strip_prefix("test ")?.split_once(" ... ignored")?;
+    Some(format!("{}{reason}", name.trim_end()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,11 +107,11 @@ mod tests {
         let cases = [
             (
                 "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s",
-                Some(Tally { passed: 3, failed: 0, skipped: 1 }),
+                Some(Tally::numbers(3, 0, 1)),
             ),
             (
                 "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.20s",
-                Some(Tally { passed: 3, failed: 2, skipped: 0 }),
+                Some(Tally::numbers(3, 2, 0)),
             ),
             ("test parse ... ok", None),
             ("3 passed, 2 failed, 0 skipped", None),
@@ -94,5 +119,17 @@ mod tests {
         for (line, tally) in cases {
             assert_eq!(parse_result(line), tally, "{line}");
         }
+    }
+
+    #[test]
+    fn who_did_not_pass_is_known_by_name() {
+        assert_eq!(parse_failure("test exec: a tty   ... FAILED").as_deref(), Some("exec: a tty"));
+        assert_eq!(parse_failure("plan::a_step_fits --- FAILED").as_deref(), Some("plan::a_step_fits"));
+        for line in ["test result: FAILED. 1 passed; 1 failed", "test exec: a tty ... ok", "FAILED"] {
+            assert_eq!(parse_failure(line), None, "{line}");
+        }
+        let skipped = "test exec: a tty   ... ignored (later: no terminals)";
+        assert_eq!(parse_skip(skipped).as_deref(), Some("exec: a tty (later: no terminals)"));
+        assert_eq!(parse_skip("test exec: a tty ... ok"), None);
     }
 }
