@@ -84,7 +84,7 @@ parts! {
     OpenTree = "open_tree",
     SetAttributes = "mount_setattr",
     Attach = "move_mount",
-    Propagate = "mount",
+    Propagate = "change the propagation",
     ChangeDirectory = "chdir",
     Outside = "getcwd",
     PivotRoot = "pivot_root",

@@ -149,6 +149,9 @@ fn hint(step: &Step<'_>, part: Part, errno: Errno) -> Option<String> {
         (Step::Mount { target, .. }, Part::OpenTarget, Errno::LOOP) if target.no_symlinks => {
             "the mount point is a symbolic link, which could lead elsewhere; the image has to bring a directory"
         }
+        (Step::Mount { .. }, Part::Attach, Errno::INVAL) => {
+            "a directory can be mounted on a directory alone, and a file on a file"
+        }
         (Step::Mount { .. }, Part::FsOpen, Errno::NODEV) => "this kernel does not know the file system",
         (
             Step::Mount { .. } | Step::MakeDirectory { .. },

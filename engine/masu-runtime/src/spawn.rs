@@ -96,7 +96,7 @@ pub(crate) fn spawn(spawn: Spawn<'_>, ready: impl FnOnce(&Child) -> Result<()>) 
     // Now only the child holds the other end: its end is seen as an end of file.
     drop(theirs);
     drop(spawn.descriptors);
-    let mut engine = Engine { plan: spawn.plan, proc: spawn.proc, channel: ours, child, first: None };
+    let mut engine = Engine { plan: spawn.plan, proc: spawn.proc, channel: ours, child };
     engine.attend(spawn.gate, ready)?;
     Ok(engine.child)
 }
@@ -107,8 +107,6 @@ struct Engine<'a> {
     proc: &'a OwnedFd,
     channel: OwnedFd,
     child: Child,
-    /// The process before the fork, for as long as it is not reaped.
-    first: Option<Child>,
 }
 
 impl Engine<'_> {
@@ -171,9 +169,8 @@ impl Engine<'_> {
         let pid = Pid::from_raw(pid).ok_or(Errno::SRCH).doing(|| "follow init".into())?;
         // It is our own child, and nobody but us reaps it: the number cannot be another's.
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).doing(|| "pidfd_open".into())?;
-        let first = core::mem::replace(&mut self.child, Child::new(pid, pidfd));
-        self.first = Some(first);
-        self.first = None;
+        // What is dropped is the first process, which has nothing left to do: it is reaped.
+        self.child = Child::new(pid, pidfd);
         Ok(())
     }
 
@@ -226,7 +223,10 @@ fn clone(spawn: &Spawn<'_>, init: &OwnedFd, program: &OwnedFd, channel: &OwnedFd
     match fork(&arguments) {
         Ok(Forked::Parent { pid, pidfd }) => Ok(Child::new(pid, pidfd)),
         Ok(Forked::Child) => {
-            let errno = execute(init, &texts, &[program, channel], &spawn.descriptors);
+            // The cgroup has done its service: kept, a created container would hold a directory of the host.
+            let used = cgroup.map(AsRawFd::as_raw_fd);
+            let steps = spawn.descriptors.iter().filter(|fd| Some(fd.as_raw_fd()) != used);
+            let errno = execute(init, &texts, [program, channel].into_iter().chain(steps));
             let errno = u16::try_from(errno.raw_os_error()).unwrap_or(0);
             let frame = Frame::Failed {
                 step: u32::MAX,
@@ -252,8 +252,8 @@ fn clone(spawn: &Spawn<'_>, init: &OwnedFd, program: &OwnedFd, channel: &OwnedFd
     }
 }
 
-fn execute(init: &OwnedFd, texts: &[CString], pair: &[&OwnedFd], descriptors: &[OwnedFd]) -> Errno {
-    for fd in pair.iter().copied().chain(descriptors) {
+fn execute<'a>(init: &OwnedFd, texts: &[CString], inherited: impl Iterator<Item = &'a OwnedFd>) -> Errno {
+    for fd in inherited {
         if let Err(errno) = rustix::io::fcntl_setfd(fd, FdFlags::empty()) {
             return errno;
         }

@@ -17,6 +17,20 @@ pub(crate) fn add(suite: &mut Suite) {
         ensure_eq!(descriptors(container.pid_of_program()?)?, [0, 1, 2]);
         Ok(())
     });
+    suite.case(
+        "a created container holds no file or directory of the host but the one it waits on",
+        |bench| {
+            let container = bench.container(bench.bundle()?)?;
+            container.create()?;
+            let pid = container.pid()?;
+            for number in descriptors(pid)?.into_iter().filter(|number| *number > 2) {
+                let target = std::fs::read_link(format!("/proc/{pid}/fd/{number}"))?;
+                let is_the_gate = target.starts_with(&bench.root);
+                ensure!(!target.is_absolute() || is_the_gate, "{number} is {}", target.display());
+            }
+            Ok(())
+        },
+    );
     suite.case("inside, `ls -l /proc/self/fd` shows 0, 1, 2 and the listing itself", |bench| {
         let text = bench.inside("ls /proc/self/fd; true", |_| {})?;
         ensure_eq!(text.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
