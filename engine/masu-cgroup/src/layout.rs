@@ -163,12 +163,29 @@ struct CgroupMount {
     options: Vec<String>,
 }
 
-/// proc_pid_mountinfo(5). A later mount on the same mount point hides the earlier one.
+/// Where a mount hangs in the tree: the first fields of a line of mountinfo.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    id: u32,
+    parent: u32,
+    point: &'a str,
+}
+
+/// proc_pid_mountinfo(5), without the mounts that a path does not lead to because others lie on top.
 fn parse_mountinfo(text: &str) -> Result<Vec<CgroupMount>> {
-    let mut mounts: Vec<CgroupMount> = Vec::new();
+    let mut places = Vec::new();
+    let mut found = Vec::new();
     for line in text.lines() {
         let malformed = || Error::Malformed("/proc/self/mountinfo".into(), line.into());
         let (fields, tail) = line.split_once(" - ").ok_or_else(malformed)?;
+        let mut fields = fields.split(' ');
+        let mut number = || fields.next().and_then(|field| field.parse().ok()).ok_or_else(malformed);
+        let (id, parent) = (number()?, number()?);
+        let (Some(_), Some(root), Some(point)) = (fields.next(), fields.next(), fields.next()) else {
+            return Err(malformed());
+        };
+        let place = Place { id, parent, point };
+        places.push(place);
         let mut tail = tail.split(' ');
         let version_2 = match tail.next() {
             Some("cgroup") => false,
@@ -176,20 +193,43 @@ fn parse_mountinfo(text: &str) -> Result<Vec<CgroupMount>> {
             _ => continue,
         };
         let options = tail.nth(1).ok_or_else(malformed)?;
-        let mut fields = fields.split(' ').skip(3);
-        let (Some(root), Some(mount_point)) = (fields.next(), fields.next()) else {
-            return Err(malformed());
-        };
         let mount = CgroupMount {
             root: unescape(root),
-            mount_point: unescape(mount_point),
+            mount_point: unescape(point),
             version_2,
             options: options.split(',').map(String::from).collect(),
         };
-        mounts.retain(|earlier| earlier.mount_point != mount.mount_point);
-        mounts.push(mount);
+        found.push((place, mount));
     }
-    Ok(mounts)
+    found.retain(|(place, _)| !is_covered(*place, &places));
+    Ok(found.into_iter().map(|(_, mount)| mount).collect())
+}
+
+/// Whether a path to the mount ends in another one, which lies on top of it or on a directory above.
+fn is_covered(mount: Place<'_>, places: &[Place<'_>]) -> bool {
+    let mut below = mount;
+    // On the mount itself only its root counts: what is mounted deeper hides nothing of it.
+    let mut covered = places.iter().any(|other| other.parent == mount.id && other.point == mount.point);
+    // Each mount on the way hangs in its parent; something else in that parent hides it when a path meets it
+    // first. The bound is that of the list: the topmost mount is its own parent in some namespaces.
+    for _ in 0..places.len() {
+        let position = places.iter().position(|place| place.id == below.id);
+        covered |= places.iter().enumerate().any(|(index, other)| {
+            let sibling = other.parent == below.parent && other.id != below.id && other.id != below.parent;
+            let later = other.point != below.point || Some(index) > position;
+            sibling && later && leads_through(other.point, below.point)
+        });
+        let above = places.iter().find(|place| place.id == below.parent && place.id != below.id);
+        let Some(above) = above else { break };
+        below = *above;
+    }
+    covered
+}
+
+/// Whether the path `point` is `directory` or lies below it.
+fn leads_through(directory: &str, point: &str) -> bool {
+    let rest = point.strip_prefix(directory.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A line of /proc/pid/cgroup; no controllers means the unified hierarchy.

@@ -166,6 +166,22 @@ fn a_mount_below_sys_fs_cgroup_wins_and_a_later_one_hides_an_earlier() {
 }
 
 #[test]
+fn a_mount_under_another_one_is_not_there() {
+    // A tmpfs moved over /sys/fs/cgroup, with the cpu hierarchy bound into it and the unified one left out.
+    let mountinfo = "\
+27 1 254:0 / / rw - ext4 /dev/vda rw
+31 27 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw
+32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+50 31 0:40 / /sys/fs/cgroup rw - tmpfs cgroup_root rw
+51 50 0:29 /x /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+";
+    let layout = Layout::parse(mountinfo, "1:cpu:/\n0::/\n").expect("parses");
+    let roots: Vec<_> = layout.v1().iter().map(|hierarchy| hierarchy.root.as_str()).collect();
+    assert_eq!((roots, layout.unified().is_none()), (vec!["/x"], true));
+}
+
+#[test]
 fn a_path_may_have_colons_and_a_line_without_them_is_malformed() {
     let layout = Layout::parse(CONTAINER_MOUNTS, "5:devices:/docker/4f/a:b\n").expect("parse");
     assert_eq!(summary(&layout), [row("devices", "devices", "/a:b")]);
