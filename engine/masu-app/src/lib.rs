@@ -13,7 +13,6 @@ extern crate alloc;
 
 mod commands;
 mod failure;
-mod files;
 mod log;
 mod output;
 mod passwd;

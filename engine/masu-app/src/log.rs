@@ -15,10 +15,9 @@ use rustix::{
 };
 use serde::Serialize;
 
-use crate::{
-    failure::{Failure, Result},
-    files,
-};
+use masu_runtime::files;
+
+use crate::failure::{Failure, Result};
 
 /// How a line of the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,9 @@
 
 use masu_sys::errno::Described;
 
-use crate::{
-    failure::{Failure, Result},
-    files,
-};
+use masu_runtime::files;
+
+use crate::failure::{Failure, Result};
 
 /// Writes a text to standard output.
 pub(crate) fn print(text: &str) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use alloc::string::{String, ToString};
 
-use crate::files;
+use masu_runtime::files;
 
 /// The host's users. Without the file, or where it does not name a user, numbers are shown.
 #[derive(Debug)]

@@ -13,9 +13,10 @@ use rustix::{
     process::geteuid,
 };
 
+use masu_runtime::files;
+
 use crate::{
     failure::{Failure, Result},
-    files,
     session::Environment,
 };
 

@@ -4,7 +4,7 @@ use alloc::{string::String, vec, vec::Vec};
 use core::ffi::CStr;
 
 use rustix::{
-    fd::{AsFd, BorrowedFd, OwnedFd},
+    fd::{AsFd, BorrowedFd},
     fs::{CWD, Mode, OFlags, ResolveFlags},
     io::{Errno, Result},
 };
@@ -13,7 +13,10 @@ use rustix::{
 const SIZE_MAX: usize = 64 << 20;
 
 /// Reads a file of the host.
-pub(crate) fn read(path: &str) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// Those of open(2) and read(2); `EFBIG` above 64 MiB.
+pub fn read(path: &str) -> Result<Vec<u8>> {
     let file = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     read_all(&file)
 }
@@ -26,14 +29,17 @@ pub(crate) fn read_below(directory: BorrowedFd<'_>, path: &CStr) -> Result<Strin
     String::from_utf8(read_all(&file)?).map_err(|_| Errno::ILSEQ)
 }
 
-/// Reads an open file to its end.
-pub(crate) fn read_all(file: &OwnedFd) -> Result<Vec<u8>> {
-    let size = usize::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0);
+/// Reads an open file, pipe or terminal to its end.
+///
+/// # Errors
+/// Those of read(2); `EFBIG` above 64 MiB.
+pub fn read_all(file: impl AsFd) -> Result<Vec<u8>> {
+    let size = usize::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(0);
     // One byte more than it has, so that its end is seen without growing.
     let mut bytes = vec![0; size.clamp(2047, SIZE_MAX) + 1];
     let mut used = 0;
     loop {
-        match rustix::io::read(file, bytes.get_mut(used..).unwrap_or_default()) {
+        match rustix::io::read(&file, bytes.get_mut(used..).unwrap_or_default()) {
             Err(Errno::INTR) => {}
             Ok(0) => break,
             outcome => used += outcome?,
@@ -50,7 +56,10 @@ pub(crate) fn read_all(file: &OwnedFd) -> Result<Vec<u8>> {
 }
 
 /// Writes all of `bytes`.
-pub(crate) fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// Those of write(2).
+pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(&file, bytes) {
             Err(Errno::INTR) => {}

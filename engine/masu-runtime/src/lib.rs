@@ -21,7 +21,7 @@ mod create;
 mod delete;
 mod error;
 mod exec;
-mod files;
+pub mod files;
 mod foreground;
 mod host;
 mod kill;

@@ -11,9 +11,10 @@ use masu_runtime::{ExecOptions, Reaping};
 use masu_spec::{Capabilities, Process, capability_number, parse_config, parse_process};
 
 use super::{create::preserve_fds, id};
+use masu_runtime::files;
+
 use crate::{
     failure::{Failure, Result, in_file},
-    files,
     session::Session,
 };
 

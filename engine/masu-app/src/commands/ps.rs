@@ -21,9 +21,11 @@ use rustix::{
 };
 
 use super::id;
+use masu_runtime::files;
+
 use crate::{
     failure::{Failure, Result},
-    files, output,
+    output,
     session::{Environment, Session},
 };
 

@@ -10,10 +10,9 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{
-    failure::{Failure, Result},
-    files,
-};
+use masu_runtime::files;
+
+use crate::failure::{Failure, Result};
 
 /// Writes a config.json.
 pub(super) fn spec(parsed: &Parsed<'_>) -> Result<i32> {

@@ -10,9 +10,10 @@ use masu_cli::{
 use masu_spec::{BlockIo, Cpu, Memory, Resources, parse_resources};
 
 use super::id;
+use masu_runtime::files;
+
 use crate::{
     failure::{Failure, Result, in_file},
-    files,
     session::Session,
 };
 
