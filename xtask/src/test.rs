@@ -43,7 +43,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(cases) = cases {
         for runtime in runtimes(arguments.runtime.as_deref())? {
             let name = black_box_row(runtime.name);
-            rows.push(perform(&name, || black_box(&runtime.path, &cases)));
+            rows.push(perform(&name, || match runtime.name {
+                MASU => black_box(&runtime.path, &cases),
+                _ => black_box_of_others(&runtime.path, &cases),
+            }));
         }
     }
     rows.push(perform("leaks", || before.compare().map(|()| Tally::ONE)));
@@ -94,6 +97,20 @@ fn black_box(runtime: &Path, cases: &[String]) -> Result<Tally> {
     let tally = tally::run_counting(tests.arg(runtime).args(cases))?;
     if tally.total() == 0 {
         bail!("no case has a name with {}", cases.join(" or "));
+    }
+    Ok(tally)
+}
+
+/// The same cases against somebody else's runtime. What fails there is tried once more, alone: a race of theirs is not
+/// ours to mend, and what differs for good fails again.
+fn black_box_of_others(runtime: &Path, cases: &[String]) -> Result<Tally> {
+    let mut tally = black_box(runtime, cases)?;
+    if !tally.failures.is_empty() {
+        println!("\ntrying again: {}", tally.failures.join(", "));
+        let again = black_box(runtime, &tally.failures)?;
+        tally.passed += tally.failed.saturating_sub(again.failed);
+        tally.failed = again.failed;
+        tally.failures = again.failures;
     }
     Ok(tally)
 }
