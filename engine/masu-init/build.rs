@@ -13,5 +13,8 @@ fn main() {
     ] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../masu-start/link/no-unwinding.ld");
+    println!("cargo:rustc-link-arg-bins=-Wl,-T,{script}");
+    println!("cargo:rerun-if-changed={script}");
     println!("cargo:rerun-if-changed=build.rs");
 }

@@ -21,6 +21,9 @@ fn main() {
     ] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../masu-start/link/no-unwinding.ld");
+    println!("cargo:rustc-link-arg-bins=-Wl,-T,{script}");
+    println!("cargo:rerun-if-changed={script}");
     println!("cargo:rustc-env=MASU_INIT={}", init_image().display());
 }
 
@@ -28,7 +31,9 @@ fn main() {
 fn init_image() -> PathBuf {
     let out = PathBuf::from(variable("OUT_DIR"));
     let engine = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("..");
-    for source in ["masu-init", "masu-program", "masu-start", "masu-sys", "Cargo.toml", "Cargo.lock"] {
+    for source in
+        ["masu-init", "masu-hook", "masu-program", "masu-start", "masu-sys", "Cargo.toml", "Cargo.lock"]
+    {
         println!("cargo:rerun-if-changed={}", engine.join(source).display());
     }
     println!("cargo:rerun-if-env-changed=RUSTC_WORKSPACE_WRAPPER");

@@ -13,17 +13,30 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use harness::{Bench, Case, Check, Failure, Ledger, Runtime, World, fail};
+use harness::command::be_patient;
+use harness::{Bench, Case, Check, Driver, Failure, Ledger, Runtime, Surroundings, World, fail};
 
 mod bad_input;
 mod cgroup;
+mod concurrency;
 mod config;
+mod death;
+mod events;
 mod exec;
+mod explain;
 mod foreground;
 mod harness;
+mod hooks;
 mod lifecycle;
+mod lsm;
+mod mounts_command;
+mod rootless;
 mod scale;
+mod seccomp;
 mod security;
+mod sockets;
+mod systemd;
+mod terminal;
 mod walk;
 
 fn main() -> ExitCode {
@@ -37,16 +50,23 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Check<ExitCode> {
-    let (runtime, filters, arguments) = parse_arguments(std::env::args_os().skip(1))?;
+    let (soak, args) = take_switch("--soak", std::env::args_os().skip(1));
+    let (systemd, args) = take_switch("--systemd-cgroup", args.into_iter());
+    let (runtime, filters, arguments) = parse_arguments(args.into_iter())?;
+    let surroundings = Surroundings::probe(if systemd { Driver::Systemd } else { Driver::Cgroupfs })?;
     let mut cases = all_cases();
     let ledger = Arc::new(Ledger::read(&cases)?);
     cases.retain(|case| {
         filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter.as_str()))
     });
-    let world = Arc::new(World::new(Runtime::probe(&runtime)?)?);
+    let (cases, lacking) = surroundings.choose(cases);
+    let world = Arc::new(World::new(Runtime::probe(&runtime)?, surroundings, soak)?);
     let trials = cases.into_iter().map(|case| trial(case, &world, &ledger)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let removed = world.remove();
+    if !lacking.is_empty() {
+        println!("not run here: {lacking}");
+    }
     if arguments.list {
         removed?;
         return Ok(ExitCode::SUCCESS);
@@ -59,6 +79,12 @@ fn run() -> Check<ExitCode> {
     Ok(if conclusion.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// Whether a switch of ours is among the arguments, and the others.
+fn take_switch(switch: &str, args: impl Iterator<Item = OsString>) -> (bool, Vec<OsString>) {
+    let (found, rest): (Vec<_>, Vec<_>) = args.partition(|arg| arg == switch);
+    (!found.is_empty(), rest)
+}
+
 /// `--runtime PATH` and the filters are ours; every option belongs to libtest-mimic.
 fn parse_arguments(args: impl Iterator<Item = OsString>) -> Check<(PathBuf, Vec<String>, Arguments)> {
     let mut runtime = None;
@@ -68,6 +94,9 @@ fn parse_arguments(args: impl Iterator<Item = OsString>) -> Check<(PathBuf, Vec<
     while let Some(arg) = args.next() {
         if arg == "--runtime" {
             runtime = args.next();
+        } else if arg == "--patience" {
+            let factor = args.next().and_then(|factor| factor.to_str()?.parse().ok());
+            be_patient(factor.ok_or_else(|| fail("--patience takes a whole number"))?);
         } else if ["--test-threads", "--format", "--logfile", "--skip", "--color"]
             .iter()
             .any(|name| arg == *name)
@@ -80,8 +109,12 @@ fn parse_arguments(args: impl Iterator<Item = OsString>) -> Check<(PathBuf, Vec<
             filters.push(arg.to_string_lossy().into_owned());
         }
     }
-    let runtime = runtime
-        .ok_or_else(|| fail("usage: masu-tests --runtime PATH [FILTER…] [--list] [--test-threads N]"))?;
+    let runtime = runtime.ok_or_else(|| {
+        fail(
+            "usage: masu-tests --runtime PATH [FILTER…] [--systemd-cgroup] [--patience N] [--list] [--soak] \
+             [--test-threads N]",
+        )
+    })?;
     Ok((PathBuf::from(runtime), filters, Arguments::from_iter(rest)))
 }
 
@@ -91,10 +124,22 @@ fn all_cases() -> Vec<Case> {
         walk::suite(),
         lifecycle::suite(),
         exec::suite(),
+        events::suite(),
+        mounts_command::suite(),
         config::suite(),
+        explain::suite(),
+        hooks::suite(),
         cgroup::suite(),
+        systemd::suite(),
         foreground::suite(),
+        rootless::suite(),
+        concurrency::suite(),
+        death::suite(),
         security::suite(),
+        sockets::suite(),
+        seccomp::suite(),
+        lsm::suite(),
+        terminal::suite(),
         bad_input::suite(),
     ];
     suites.into_iter().flat_map(|suite| suite.cases).collect()
@@ -107,7 +152,7 @@ fn trial(case: Case, world: &Arc<World>, ledger: &Arc<Ledger>) -> Trial {
 
 /// Runs a case. A listed difference must show: an entry whose case passes is as wrong as a case that fails.
 fn judge(case: &Case, world: &World, ledger: &Ledger) -> Result<Completion, Failed> {
-    let difference = ledger.difference(&case.name, &world.runtime);
+    let difference = ledger.difference(&case.name, &world.runtime, &world.surroundings);
     match difference {
         Some(difference) if !difference.run => return Ok(Completion::ignored_with(difference.text())),
         None if case.masu_only && !world.runtime.is_masu() => {

@@ -21,20 +21,27 @@ use contender::{Contender, Probe};
 use figures::{Figures, Row};
 use scratch::Scratch;
 use std::path::PathBuf;
+use std::process::Command;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Compare with the figures of an earlier run, a copy of target/bench.json
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Measure through podman, Docker, containerd and its CRI instead, and print a table
+    #[arg(long, conflicts_with = "baseline")]
+    engines: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("the benchmark compares what root's engines do\nhint: run it as root");
     }
+    if arguments.engines {
+        return engines();
+    }
     let baseline = arguments.baseline.as_deref().map(Figures::read).transpose()?;
-    setup::debian_packages(Consent::new(false))?;
+    setup::debian_packages(&[setup::Need::Tests], Consent::new(false))?;
     let newest = setup::newest_runtimes()?;
     let runtimes = [("masu", build::build()?), ("crun", newest.crun), ("runc", newest.runc)];
     let probe = Probe::build()?;
@@ -55,6 +62,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     figures.write(&project::target().join("bench.json"))?;
     report::write_documents(&figures)
+}
+
+/// The same runtimes, called by engines.
+fn engines() -> Result<()> {
+    setup::debian_packages(&[setup::Need::Tests, setup::Need::Engines], Consent::new(false))?;
+    let (newest, client) = (setup::newest_runtimes()?, setup::cri_client()?);
+    let mut tests = Command::new(build::tests_of_engines()?);
+    tests
+        .arg("--runtime")
+        .arg(build::build()?)
+        .arg("--beside")
+        .arg(newest.crun)
+        .arg("--beside")
+        .arg(newest.runc);
+    tests.arg("--python").arg(&client.python).env("PYTHONPATH", &client.packages);
+    project::run(&mut tests)
 }
 
 fn versions(contenders: &[Contender]) -> Vec<String> {

@@ -2,25 +2,57 @@
 
 use crate::project;
 use anyhow::{Context, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Builds the engine and says where it is.
+/// The companion, which the engine looks for beside itself.
+const COMPANION: &str = "masu-tools";
+
+/// Builds all programs and says where they are.
 pub(crate) fn run() -> Result<()> {
     let masu = build()?;
-    let size = masu.metadata().with_context(|| format!("stat {}", masu.display()))?.len();
-    println!("{} ({} KB)", masu.display(), size.div_ceil(1024));
+    for program in [companion(&masu), masu] {
+        let size = program.metadata().with_context(|| format!("stat {}", program.display()))?.len();
+        println!("{} ({} KB)", program.display(), size.div_ceil(1024));
+    }
     Ok(())
+}
+
+/// The companion of an engine that [`build`] has built.
+pub(crate) fn companion(masu: &Path) -> PathBuf {
+    masu.with_file_name(COMPANION)
 }
 
 /// Builds the release binaries and gives the path of `masu` among them.
 pub(crate) fn build() -> Result<PathBuf> {
     project::run(&mut project::engine_cargo(&["build", "--release", "--locked"]))?;
+    project::run(&mut project::cargo(&["build", "--release", "--locked", "--package", COMPANION]))?;
+    install(&project::target().join("release"), COMPANION)?;
+    install(&project::target().join("engine/release"), "masu")
+}
+
+/// Puts a program that cargo has built where the others are.
+fn install(built: &Path, name: &str) -> Result<PathBuf> {
     let bin = project::bin();
     std::fs::create_dir_all(&bin).with_context(|| format!("create {}", bin.display()))?;
-    let (built, installed) = (project::target().join("engine/release/masu"), bin.join("masu"));
+    let (built, installed) = (built.join(name), bin.join(name));
     // Under another name first: a running container keeps the old file busy (ETXTBSY).
-    let new = bin.join(".masu.new");
+    let new = bin.join(format!(".{name}.new"));
     std::fs::copy(&built, &new).with_context(|| format!("copy {}", built.display()))?;
     std::fs::rename(&new, &installed).with_context(|| format!("rename {}", new.display()))?;
     Ok(installed)
+}
+
+/// Builds the tests through engines and gives the path of their program.
+pub(crate) fn tests_of_engines() -> Result<PathBuf> {
+    let package = "masu-engine-tests";
+    project::run(&mut project::cargo(&["build", "--quiet", "--release", "--locked", "--package", package]))?;
+    Ok(project::target().join("release").join(package))
+}
+
+/// Builds the black-box tests and gives the path of their program. It is a release build, a tenth of the size of the
+/// other: it travels into a machine whose processor is emulated.
+pub(crate) fn tests() -> Result<PathBuf> {
+    let build = ["build", "--quiet", "--release", "--locked", "--package", "masu-tests"];
+    project::run(&mut project::cargo(&build))?;
+    Ok(project::target().join("release/masu-tests"))
 }

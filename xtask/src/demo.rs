@@ -37,7 +37,7 @@ pub(crate) struct InsideArguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let masu = build::build()?;
-    let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let interactive = is_interactive();
     let mut command = Command::new(std::env::current_exe().context("find xtask's own file")?);
     inside(&mut command, &masu);
     if arguments.command.is_empty() && !interactive {
@@ -50,32 +50,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Err(command.exec()).with_context(|| format!("start {}", project::words(&command)))
 }
 
+/// Whether a person sits there: the process inside then gets a terminal of its own.
+fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
 /// Adds to a command, which starts xtask, what makes it run the rest inside a container.
 pub(crate) fn inside<'a>(xtask: &'a mut Command, runtime: &Path) -> &'a mut Command {
     xtask.args(["demo-inside", "--runtime"]).arg(runtime).arg("--")
 }
 
-/// The command as it runs inside. On a terminal it gets one of its own from script(1): the engine passes on ours as it
-/// is, and a process in another session than its terminal's can neither control jobs nor be interrupted by Ctrl-C.
+/// The command as it runs inside: a shell where nothing else is asked for.
 fn command_inside(command: &[String], interactive: bool) -> Vec<String> {
     let shell = if Path::new("/bin/bash").exists() { ["bash", "--norc"].as_slice() } else { &["sh"] };
     let shell = || shell.iter().map(|&word| word.to_owned()).collect();
-    let command = match command {
+    match command {
         [] => shell(),
         [bash] if bash == "bash" && interactive => shell(),
         command => command.to_vec(),
-    };
-    if !interactive || project::find_program("script").is_none() {
-        return command;
     }
-    let quoted: Vec<_> = command.iter().map(|word| quote(word)).collect();
-    let line = format!("exec {}", quoted.join(" "));
-    ["script", "-qec", &line, "/dev/null"].map(str::to_owned).to_vec()
-}
-
-/// One word of a shell's command line, whatever is in it.
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Shows around inside, and then that the host has not noticed.
@@ -141,6 +134,9 @@ fn write_bundle(bundle: &Path, root: &HostRoot, command: &[String], is_root: boo
             environment.push(format!("TERM={}", term.to_string_lossy()).into());
         }
     }
+    if let Some(terminal) = config.pointer_mut("/process/terminal") {
+        *terminal = is_interactive().into();
+    }
     if !is_root {
         bundle::without_host_privileges(&mut config);
     }
@@ -155,15 +151,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_survives_the_shell() {
-        for (word, quoted) in [("ls", "'ls'"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
-            assert_eq!(quote(word), quoted);
-        }
-    }
-
-    #[test]
     fn without_a_terminal_a_command_runs_as_it_is() {
         let command = ["bash", "-c", "exit 3"].map(str::to_owned);
         assert_eq!(command_inside(&command, false), command);
+        assert_eq!(command_inside(&command[..1], false), ["bash"]);
     }
 }

@@ -9,6 +9,7 @@ mod demo;
 mod project;
 mod setup;
 mod test;
+mod vm;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Task {
     Test(test::Arguments),
     /// Compare with Debian's newest crun and runc; writes docs/benchmarks.md and .svg
     Bench(bench::Arguments),
+    /// Run a command in a Debian machine with systemd and cgroup v2, emulated and thrown away
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::DemoInside(arguments) => demo::run_inside(&arguments).map(|never| match never {}),
         Task::Test(arguments) => return report(test::run(&arguments)),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Vm(arguments) => return report(vm::run(&arguments)),
     };
     report(result.map(|()| ExitCode::SUCCESS))
 }

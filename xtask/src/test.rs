@@ -1,27 +1,34 @@
 //! `cargo xtask test`: all of CI. It installs what is needed, runs every check and every test whatever fails
 //! before, and closes with a table and one line of sums.
 
+mod black_box;
 mod checks;
+mod engines;
 mod leaks;
+mod open_folder;
 mod tally;
 
-use crate::setup::{self, Consent};
-use crate::{build, project};
-use anyhow::{Context, Result, bail};
+use crate::build;
+use crate::setup::{self, Consent, Need};
+use anyhow::Result;
 use leaks::Traces;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tally::Tally;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only these: a check (fmt, clippy, doc, deny, init, unit, demo), or a part of the names of black-box cases
+    /// Only these: a check (fmt, clippy, doc, deny, init, unit, images, demo), an engine (podman, podman-rootless,
+    /// docker, containerd, cri; engines for all), or a part of the names of black-box cases
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
     /// Run the black-box suites against this runtime instead
     #[arg(long, value_name = "PATH")]
     runtime: Option<PathBuf>,
+    /// Leave out the machine with cgroup v2, which is emulated and takes its time
+    #[arg(long)]
+    no_vm: bool,
     /// Install missing packages without asking
     #[arg(long)]
     yes: bool,
@@ -31,88 +38,51 @@ pub(crate) struct Arguments {
 struct Row {
     name: String,
     outcome: Result<Tally>,
+    /// Whether the skipped cases are named.
+    shows_skips: bool,
     took: Duration,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    setup::debian_packages(Consent::new(arguments.yes))?;
+    let (engines, suites) = engines::select(&arguments.suites);
+    let (checks, cases) = select(&suites, arguments.suites.is_empty());
+    let mut needs = vec![Need::Tests];
+    needs.extend((!engines.is_empty()).then_some(Need::Engines));
+    needs.extend((cases.is_some() && !arguments.no_vm).then_some(Need::Vm));
+    setup::debian_packages(&needs, Consent::new(arguments.yes))?;
     let before = Traces::read()?;
-    let (checks, cases) = select(&arguments.suites);
     let mut rows = vec![perform("build", || build::build().map(|_| Tally::ONE))];
     rows.extend(checks.iter().map(|check| perform(check.name, check.run)));
-    if let Some(cases) = cases {
-        for runtime in runtimes(arguments.runtime.as_deref())? {
-            let name = black_box_row(runtime.name);
-            rows.push(perform(&name, || match runtime.name {
-                MASU => black_box(&runtime.path, &cases),
-                _ => black_box_of_others(&runtime.path, &cases),
-            }));
+    if let Some(cases) = &cases {
+        for run in black_box::runs(arguments)? {
+            let row = perform(run.name, || run.perform(cases));
+            rows.push(Row { shows_skips: run.is_of_masu(), ..row });
+            rows.push(perform("... leaks", || before.compare().map(|()| Tally::ONE)));
         }
     }
+    for engine in engines {
+        let row =
+            perform(&format!("engine {}", engine.name), || engine.perform(arguments.runtime.as_deref()));
+        rows.push(Row { shows_skips: arguments.runtime.is_none(), ..row });
+    }
     rows.push(perform("leaks", || before.compare().map(|()| Tally::ONE)));
-    Ok(summarise(&rows))
+    let exit = summarise(&rows);
+    if arguments.no_vm && cases.is_some() {
+        println!("left out by --no-vm: the machine with cgroup v2 alone");
+    }
+    Ok(exit)
 }
 
-/// The checks to run, and the filters of the black-box cases to run, if any. No suite means everything.
-fn select(suites: &[String]) -> (Vec<&'static checks::Check>, Option<Vec<String>>) {
+/// The checks to run, and the filters of the black-box cases to run, if any.
+fn select(suites: &[String], everything: bool) -> (Vec<&'static checks::Check>, Option<Vec<String>>) {
     let chosen: Vec<_> = checks::ALL
         .iter()
-        .filter(|c| suites.is_empty() || suites.iter().any(|suite| suite == c.name))
+        .filter(|check| everything || suites.iter().any(|suite| suite == check.name))
         .collect();
     let is_check = |suite: &String| checks::ALL.iter().any(|check| check.name == suite.as_str());
     let cases: Vec<String> = suites.iter().filter(|suite| !is_check(suite)).cloned().collect();
-    let run_cases = suites.is_empty() || !cases.is_empty();
+    let run_cases = everything || !cases.is_empty();
     (chosen, run_cases.then_some(cases))
-}
-
-/// The runtime that has to pass everything.
-const MASU: &str = "masu";
-
-fn black_box_row(runtime: &str) -> String {
-    format!("black-box {runtime}")
-}
-
-struct Runtime {
-    name: &'static str,
-    path: PathBuf,
-}
-
-/// masu, and the two runcs that its cases are held against: Debian's newest and the one of this release.
-fn runtimes(chosen: Option<&Path>) -> Result<Vec<Runtime>> {
-    if let Some(path) = chosen {
-        let path = path.canonicalize().with_context(|| format!("find {}", path.display()))?;
-        return Ok(vec![Runtime { name: "chosen runtime", path }]);
-    }
-    let stable = project::find_program("runc").context("find runc")?;
-    Ok(vec![
-        Runtime { name: MASU, path: project::bin().join("masu") },
-        Runtime { name: "newest runc", path: setup::newest_runtimes()?.runc },
-        Runtime { name: "stable runc", path: stable },
-    ])
-}
-
-fn black_box(runtime: &Path, cases: &[String]) -> Result<Tally> {
-    let mut tests =
-        project::cargo(&["run", "--quiet", "--locked", "--package", "masu-tests", "--", "--runtime"]);
-    let tally = tally::run_counting(tests.arg(runtime).args(cases))?;
-    if tally.total() == 0 {
-        bail!("no case has a name with {}", cases.join(" or "));
-    }
-    Ok(tally)
-}
-
-/// The same cases against somebody else's runtime. What fails there is tried once more, alone: a race of theirs is not
-/// ours to mend, and what differs for good fails again.
-fn black_box_of_others(runtime: &Path, cases: &[String]) -> Result<Tally> {
-    let mut tally = black_box(runtime, cases)?;
-    if !tally.failures.is_empty() {
-        println!("\ntrying again: {}", tally.failures.join(", "));
-        let again = black_box(runtime, &tally.failures)?;
-        tally.passed += tally.failed.saturating_sub(again.failed);
-        tally.failed = again.failed;
-        tally.failures = again.failures;
-    }
-    Ok(tally)
 }
 
 fn perform(name: &str, step: impl FnOnce() -> Result<Tally>) -> Row {
@@ -122,7 +92,7 @@ fn perform(name: &str, step: impl FnOnce() -> Result<Tally>) -> Row {
     if let Err(error) = &outcome {
         println!("{name}: {error:#}");
     }
-    Row { name: name.to_owned(), outcome, took: start.elapsed() }
+    Row { name: name.to_owned(), outcome, shows_skips: false, took: start.elapsed() }
 }
 
 /// Prints the table, who did not pass, and the sums. A step that could not be carried out counts as one failure.
@@ -149,11 +119,10 @@ fn summarise(rows: &[Row]) -> ExitCode {
 
 /// What other runtimes skip is listed in tests/differences.toml; what masu does is to be seen.
 fn print_names(rows: &[Row]) {
-    let masu = black_box_row(MASU);
     for row in rows {
         match &row.outcome {
             Ok(tally) => {
-                let skips = if row.name == masu { tally.skips.as_slice() } else { &[] };
+                let skips = if row.shows_skips { tally.skips.as_slice() } else { &[] };
                 for (what, names) in [("failed", tally.failures.as_slice()), ("skipped", skips)] {
                     names.iter().for_each(|name| println!("{what} in {}: {name}", row.name));
                 }

@@ -6,28 +6,31 @@ use masu_sys::errno::Described;
 use rustix::io::Errno;
 
 /// The result of a command.
-pub(crate) type Result<T> = core::result::Result<T, Failure>;
+pub type Result<T> = core::result::Result<T, Failure>;
 
 /// What is printed about an error, and nothing else: this crate is the last one to see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub struct Failure {
     /// What is wrong. Engines match parts of it.
-    pub(crate) message: String,
+    pub message: String,
     /// What the reader can do.
-    pub(crate) hint: Option<String>,
+    pub hint: Option<String>,
 }
 
 impl Failure {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    /// A message alone.
+    pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None }
     }
 
-    pub(crate) fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// A message, and what to do.
+    pub fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()) }
     }
 
     /// A text whose hint, if it has one, is its last line.
-    pub(crate) fn from_text(text: &str) -> Self {
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
         match text.split_once("\nhint: ") {
             Some((message, hint)) => Self::with_hint(message, hint),
             None => Self::new(text),

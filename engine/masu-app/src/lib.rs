@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+mod activation;
 mod commands;
 mod failure;
 mod log;
@@ -26,10 +27,14 @@ use masu_cli::{CommandLine, PRESERVE_FDS, Request, UsageError, Verb};
 use masu_sys::errno::Described;
 use rustix::process::Signal;
 
-use crate::{
+use crate::session::Session;
+
+/// How a command fails, where messages go and where the state is: the same for masu-tools.
+pub use crate::{
     failure::{Failure, Result},
     log::Log,
-    session::{Environment, Session},
+    root::{Choice, Root},
+    session::{Environment, cgroup_driver},
 };
 
 /// The engine's own errors.
@@ -52,7 +57,7 @@ pub fn main(args: &[&'static CStr], env: &[&'static CStr], init_image: &'static 
     };
     let request = line.request();
     // Before the first file is opened: it would take the number of a descriptor that is missing.
-    let descriptors = check_descriptors(&request);
+    let descriptors = check_descriptors(&request, Environment(env));
     let log = match Log::open(&line.global) {
         Ok(log) => log,
         Err(failure) => return early_error(&failure),
@@ -105,22 +110,33 @@ fn carry_out(
 /// Lets every descriptor that the caller did not mean to hand on close when another program is executed, and looks
 /// whether those that are to be preserved are there. Without the first, a container's process could reach a directory of
 /// the host through a descriptor that an engine forgot (CVE-2024-21626).
-fn check_descriptors(request: &core::result::Result<Request<'_>, UsageError<'_>>) -> Result<()> {
-    let preserved = match request {
-        Ok(Request::Command(parsed)) => parsed.options.number(&PRESERVE_FDS).unwrap_or(0),
-        _ => 0,
-    };
-    for index in 0..preserved {
-        let number = i32::try_from(index + 3).unwrap_or(-1);
-        if !masu_sys::fd::is_open(number) {
-            let message = format!("--preserve-fds {preserved}: descriptor {} is not open", index + 3);
-            return Err(Failure::with_hint(
-                message,
-                "the descriptors from 3 on are preserved, without a gap",
-            ));
+fn check_descriptors(
+    request: &core::result::Result<Request<'_>, UsageError<'_>>,
+    env: Environment<'_>,
+) -> Result<()> {
+    let (mut listened, mut preserved) = (0, 0);
+    if let Ok(Request::Command(parsed)) = request {
+        preserved = parsed.options.number(&PRESERVE_FDS).unwrap_or(0);
+        if matches!(parsed.command.verb, Verb::Create | Verb::Run) {
+            listened = i64::from(activation::listen_fds(env));
         }
     }
-    let first = u32::try_from(preserved + 3).unwrap_or(u32::MAX);
+    for index in 0..listened.saturating_add(preserved) {
+        let number = index + 3;
+        if masu_sys::fd::is_open(i32::try_from(number).unwrap_or(-1)) {
+            continue;
+        }
+        if index < listened {
+            return Err(Failure::new(format!("LISTEN_FDS={listened}: descriptor {number} is not open")));
+        }
+        // runc's words, and the number beside them.
+        let place = index - listened;
+        let message =
+            format!("unable to stat preserved-fd {place} (of {preserved}): descriptor {number} is not open");
+        let hint = "--preserve-fds takes the descriptors after standard error and $LISTEN_FDS, without a gap";
+        return Err(Failure::with_hint(message, hint));
+    }
+    let first = u32::try_from(listened + preserved + 3).unwrap_or(u32::MAX);
     masu_sys::fd::set_cloexec_range(first, u32::MAX)
         .map_err(|errno| Failure::new(format!("close_range from {first} with CLOEXEC: {}", Described(errno))))
 }

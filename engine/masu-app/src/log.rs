@@ -37,7 +37,7 @@ enum Level {
 
 /// Where messages go.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub struct Log {
     /// The file of `--log`.
     file: Option<OwnedFd>,
     format: Format,
@@ -59,7 +59,7 @@ impl Log {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub(crate) fn open(global: &Matches<'_>) -> Result<Self> {
+    pub fn open(global: &Matches<'_>) -> Result<Self> {
         let json = global.value(&LOG_FORMAT) == Some("json");
         let format = if json { Format::Json } else { Format::Text };
         let file = global.value(&LOG).map(open_file).transpose()?;
@@ -67,12 +67,13 @@ impl Log {
     }
 
     /// Text on standard error.
-    pub(crate) fn standard_error() -> Self {
+    #[must_use]
+    pub fn standard_error() -> Self {
         Self { file: None, format: Format::Text, debug: false }
     }
 
     /// Why the command failed.
-    pub(crate) fn error(&self, failure: &Failure) {
+    pub fn error(&self, failure: &Failure) {
         let hint = failure.hint.as_deref();
         if self.file.is_some() {
             self.write(Level::Error, &failure.message, hint);
@@ -83,12 +84,12 @@ impl Log {
     }
 
     /// Something that was accepted with a doubt.
-    pub(crate) fn warning(&self, message: &str) {
+    pub fn warning(&self, message: &str) {
         self.write(Level::Warning, message, None);
     }
 
     /// What is being done, for `--debug`.
-    pub(crate) fn debug(&self, message: &str) {
+    pub fn debug(&self, message: &str) {
         if self.debug {
             self.write(Level::Debug, message, None);
         }

@@ -6,7 +6,7 @@ use alloc::{
     vec::Vec,
 };
 
-use masu_cli::{Matches, ROOT, ROOTLESS, parse_bool};
+use masu_cli::{Matches, ROOT};
 use rustix::{
     fs::{CWD, Mode},
     io::Errno,
@@ -25,16 +25,16 @@ const SYSTEM: &str = "/run/masu";
 
 /// A root directory, which need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Root {
+pub struct Root {
     /// The directory, absolute.
-    pub(crate) path: String,
+    pub path: String,
     /// How it was chosen.
-    pub(crate) choice: Choice,
+    pub choice: Choice,
 }
 
 /// How the root directory was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Choice {
+pub enum Choice {
     /// `--root`.
     Option,
     /// The system's.
@@ -47,8 +47,6 @@ pub(crate) enum Choice {
 #[derive(Debug, Clone, Copy)]
 struct Circumstances<'a> {
     option: Option<&'a str>,
-    /// `--rootless true|false`; `None` is auto.
-    rootless: Option<bool>,
     euid: u32,
     /// Root of a user namespace that was not told to be root (`$USER`), as `unshare -r` makes one: runc's rule.
     ordinary_in_user_namespace: bool,
@@ -61,17 +59,17 @@ impl Root {
     ///
     /// # Errors
     /// `--root` is `/`, or is relative and the working directory is gone.
-    pub(crate) fn choose(global: &Matches<'_>, env: Environment<'_>) -> Result<Self> {
+    pub fn choose(global: &Matches<'_>, env: Environment<'_>) -> Result<Self> {
         let option = global.value(&ROOT);
         let euid = geteuid().as_raw();
-        let runtime_dir = env.variable("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
+        // A relative path counts as none (XDG Base Directory Specification).
+        let runtime_dir = env.variable("XDG_RUNTIME_DIR").filter(|dir| dir.starts_with('/'));
         let working_directory = match option {
             Some(path) if !path.starts_with('/') => working_directory()?,
             _ => String::new(),
         };
         choose(&Circumstances {
             option,
-            rootless: global.value(&ROOTLESS).and_then(parse_bool),
             euid,
             ordinary_in_user_namespace: option.is_none()
                 && euid == 0
@@ -87,20 +85,47 @@ impl Root {
     /// directory takes away files that were not used for some time (XDG Base Directory Specification).
     ///
     /// # Errors
-    /// Those of mkdir(2) and chmod(2).
+    /// Those of mkdir(2) and chmod(2); for an ordinary user without `$XDG_RUNTIME_DIR`, when the system's directory is
+    /// closed to it.
     pub(crate) fn prepare(&self) -> Result<()> {
-        if self.choice != Choice::Runtime {
-            return Ok(());
+        match self.choice {
+            Choice::Option => return Ok(()),
+            Choice::System if geteuid().is_root() => return Ok(()),
+            Choice::System => return prepare_system(),
+            Choice::Runtime => {}
         }
         let mode = Mode::from_bits_truncate(0o1700);
         match rustix::fs::mkdirat(CWD, self.path.as_str(), mode) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(()),
-            Err(errno) => return Err(Failure::of_file("mkdir", &self.path, errno)),
+            Err(errno) => {
+                let hint = "XDG_RUNTIME_DIR has to name a directory that is there and that you may write to; or name \
+                            another one with --root";
+                return Err(Failure {
+                    hint: Some(hint.into()),
+                    ..Failure::of_file("mkdir", &self.path, errno)
+                });
+            }
         }
         rustix::fs::chmodat(CWD, self.path.as_str(), mode, rustix::fs::AtFlags::empty())
             .map_err(|errno| Failure::of_file("chmod", &self.path, errno))
     }
+}
+
+/// The system's directory in the hands of an ordinary user: somebody may have made it for all.
+fn prepare_system() -> Result<()> {
+    use rustix::fs::{Access, AtFlags};
+    let made = match rustix::fs::mkdirat(CWD, SYSTEM, Mode::from_bits_truncate(0o700)) {
+        Err(Errno::EXIST) => {
+            rustix::fs::accessat(CWD, SYSTEM, Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
+        }
+        outcome => outcome,
+    };
+    made.map_err(|errno| {
+        let hint = "XDG_RUNTIME_DIR is not set: set it to a directory of yours, as a log-in does with \
+                    /run/user/UID, or name one with --root";
+        Failure { hint: Some(hint.into()), ..Failure::of_file("write to", SYSTEM, errno) }
+    })
 }
 
 fn choose(given: &Circumstances<'_>) -> Result<Root> {
@@ -118,9 +143,10 @@ fn choose(given: &Circumstances<'_>) -> Result<Root> {
         }
         return Ok(Root { path, choice: Choice::Option });
     }
-    let rootless = given.rootless.unwrap_or(given.euid != 0 || given.ordinary_in_user_namespace);
+    // `--rootless` has no say: it is about cgroups alone, as with runc.
+    let ordinary = given.euid != 0 || given.ordinary_in_user_namespace;
     Ok(match given.runtime_dir {
-        Some(dir) if rootless => Root { path: format!("{dir}/masu"), choice: Choice::Runtime },
+        Some(dir) if ordinary => Root { path: format!("{dir}/masu"), choice: Choice::Runtime },
         _ => Root { path: SYSTEM.into(), choice: Choice::System },
     })
 }
@@ -158,7 +184,6 @@ mod tests {
 
     const NOTHING: Circumstances<'static> = Circumstances {
         option: None,
-        rootless: None,
         euid: 0,
         ordinary_in_user_namespace: false,
         runtime_dir: None,
@@ -175,8 +200,6 @@ mod tests {
             (root, SYSTEM, Choice::System),
             (user, "/run/user/7/masu", Choice::Runtime),
             (Circumstances { euid: 7, ..NOTHING }, SYSTEM, Choice::System),
-            (Circumstances { rootless: Some(true), ..root }, "/run/user/7/masu", Choice::Runtime),
-            (Circumstances { rootless: Some(false), ..user }, SYSTEM, Choice::System),
             (Circumstances { ordinary_in_user_namespace: true, ..root }, "/run/user/7/masu", Choice::Runtime),
             (Circumstances { option: Some("/a/b"), ..user }, "/a/b", Choice::Option),
             (Circumstances { option: Some("a"), ..root }, "/w/a", Choice::Option),

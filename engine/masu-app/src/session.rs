@@ -2,19 +2,33 @@
 
 use core::ffi::CStr;
 
-use masu_cli::Matches;
-use masu_runtime::Store;
+use masu_cli::{CGROUP_MANAGER, Matches, SYSTEMD_CGROUP};
+use masu_runtime::{CgroupDriver, Store};
 
 use crate::{failure::Result, log::Log, root::Root};
 
 /// The environment of the engine: `NAME=value` strings.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Environment<'a>(pub(crate) &'a [&'static CStr]);
+pub struct Environment<'a>(pub &'a [&'static CStr]);
 
 impl Environment<'_> {
     /// The value of a variable; `None` too for one that is not valid UTF-8.
     pub(crate) fn variable(self, name: &str) -> Option<&'static str> {
         self.0.iter().find_map(|entry| entry.to_str().ok()?.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+/// Who makes cgroups, by `--systemd-cgroup` and `--cgroup-manager`.
+#[must_use]
+pub fn cgroup_driver<'a>(global: &Matches<'_>, env: Environment<'a>) -> CgroupDriver<'a> {
+    let variable = |name| env.variable(name).filter(|value| !value.is_empty());
+    match global.value(&CGROUP_MANAGER) {
+        Some("disabled") if !global.flag(&SYSTEMD_CGROUP) => CgroupDriver::Disabled,
+        Some("cgroupfs") | None if !global.flag(&SYSTEMD_CGROUP) => CgroupDriver::Cgroupfs,
+        _ => CgroupDriver::Systemd {
+            runtime_dir: variable("XDG_RUNTIME_DIR"),
+            session_bus: variable("DBUS_SESSION_BUS_ADDRESS"),
+        },
     }
 }
 

@@ -10,20 +10,37 @@ use rustix::io::Errno;
 
 use crate::cgroup::{Cgroup, Member};
 use crate::devices::DeviceRules;
-use crate::dir::{Dir, retry};
+use crate::dir::retry;
 use crate::error::{Error, Refused, Result};
 use crate::plan::{Now, OnRefusal, Write};
+use crate::restore::{read_old, restore};
 
-/// Reads what the order of writes hangs on, if these resources need it.
+/// Reads what the writes hang on, if these resources need it.
 pub(crate) fn read_now(cgroup: &Cgroup, resources: &Resources<'_>) -> Result<Now> {
-    if resources.memory.limit.is_none() || resources.memory.swap.is_none() {
-        return Ok(Now::default());
+    let mut now = Now::default();
+    let Resources { memory, cpu, .. } = resources;
+    if let Some(member) = cgroup.member("memory") {
+        let number = |file| member.read(file).map(|text| text.trim().parse().ok());
+        match member.version_2 {
+            true if memory.swap.is_some() && memory.limit.is_none() => {
+                now.memory_limit = number("memory.max")?;
+            }
+            false if memory.swap.is_some() && memory.limit.is_some() => {
+                now.memory_limit = number("memory.limit_in_bytes")?;
+            }
+            _ => (),
+        }
+        if member.version_2 && memory.check_before_update {
+            now.memory_usage = number("memory.current")?;
+        }
     }
-    let Some(member) = cgroup.member("memory").filter(|member| !member.version_2) else {
-        return Ok(Now::default());
-    };
-    let text = member.read("memory.limit_in_bytes")?;
-    Ok(Now { memory_limit: text.trim().parse().ok() })
+    if cpu.quota.is_some() != cpu.period.is_some()
+        && let Some(member) = cgroup.member("cpu").filter(|member| member.version_2)
+    {
+        let text = member.read("cpu.max")?;
+        now.cpu_max = text.trim().split_once(' ').map(|(quota, period)| (quota.into(), period.into()));
+    }
+    Ok(now)
 }
 
 /// Carries the writes out in order. Those that had to wait for a later value come again at the end.
@@ -44,6 +61,17 @@ pub(crate) fn apply_writes(cgroup: &Cgroup, writes: &[Write]) -> Result<()> {
         write_once(member, write).map_err(|errno| refused(member, write, errno))?;
     }
     Ok(())
+}
+
+/// The same for limits that are there already: where one is refused, those before it are given back.
+pub(crate) fn apply_all_or_none(cgroup: &Cgroup, writes: &[Write]) -> Result<()> {
+    let old = read_old(cgroup, writes)?;
+    let Err(mut error) = apply_writes(cgroup, writes) else { return Ok(()) };
+    let left = restore(&old);
+    if let (Error::Refused(refused), false) = (&mut error, left.is_empty()) {
+        refused.hint = Some(format!("the old value of {} could not be set again", left.join(", ")));
+    }
+    Err(error)
 }
 
 /// Device rules by the shortest way from what is set now, with each file opened once; then proof that it is reached:
@@ -88,42 +116,6 @@ pub(crate) fn apply_devices(member: &Member, target: &DeviceRules) -> Result<()>
     Err(Error::Invalid(field.into(), "resulting devices cgroup doesn't precisely match target".into()))
 }
 
-/// Enables version 2 controllers for the cgroup, from the mount's root down to its parent. Only what a
-/// limit needs: on a hybrid host the unified hierarchy is otherwise left as it is.
-pub(crate) fn enable_controllers(member: &Member, controllers: &[String]) -> Result<()> {
-    if controllers.is_empty() {
-        return Ok(());
-    }
-    let mut dir = Dir::open_mount(&member.mount_point, true)?;
-    let mut cgroup = String::new();
-    for name in member.path.split('/').filter(|name| !name.is_empty()) {
-        let enabled = dir
-            .read("cgroup.subtree_control")
-            .map_err(|errno| member.failed("read", "cgroup.subtree_control", errno))?;
-        for controller in controllers {
-            if enabled.split_whitespace().any(|known| known == controller) {
-                continue;
-            }
-            let value = format!("+{controller}");
-            dir.write("cgroup.subtree_control", &value).map_err(|errno| {
-                let hint = (errno == Errno::BUSY).then(|| {
-                    "a cgroup that holds processes cannot have controllers enabled for its children (cgroups(7))"
-                        .to_string()
-                });
-                let file = "cgroup.subtree_control".into();
-                let cgroup = if cgroup.is_empty() { "/".into() } else { cgroup.clone() };
-                Error::Refused(
-                    Refused { field: "linux.resources".into(), value, file, cgroup, errno, hint }.into(),
-                )
-            })?;
-        }
-        dir = dir.open(name).map_err(|errno| member.failed("openat2", "", errno))?;
-        cgroup.push('/');
-        cgroup.push_str(name);
-    }
-    Ok(())
-}
-
 fn member_of<'c>(cgroup: &'c Cgroup, write: &Write) -> Result<&'c Member> {
     let controller = write.controller;
     cgroup.member(controller).ok_or_else(|| {
@@ -141,12 +133,13 @@ fn write_once(member: &Member, write: &Write) -> core::result::Result<(), Errno>
         Error::Io { errno, .. } => errno,
         _ => Errno::NODEV,
     })?;
-    let file = match write.file.strip_prefix("cpuset.") {
-        Some(bare) if member.noprefix => bare,
-        _ => &write.file,
-    };
+    let file = write.files(member.noprefix).next().unwrap_or_default();
     match (dir.write(file, &write.value), write.on_refusal) {
         (Err(Errno::NOENT), OnRefusal::OtherName(other)) => dir.write(other, &write.value),
+        (Err(Errno::NOENT), OnRefusal::OtherScale(other, weight)) => match write.value.rsplit_once(' ') {
+            Some((device, _)) => dir.write(other, &format!("{device} {weight}")),
+            None => dir.write(other, &weight.to_string()),
+        },
         (result, _) => result,
     }
 }
@@ -196,7 +189,9 @@ fn hint(member: &Member, file: &str, errno: Errno) -> Option<String> {
             Some("the kernel does not count swap: boot with swapaccount=1".into())
         }
         ("cpu.cfs_quota_us" | "cpu.cfs_period_us" | "cpu.cfs_burst_us", Errno::INVAL) => Some(
-            "the period is 1000 to 1000000, quota at least 1000, and both within the parent cgroup's".into(),
+            "the period is 1000 to 1000000, quota at least 1000, both within the parent cgroup's, and the burst no \
+             larger than the quota"
+                .into(),
         ),
         ("cpu.rt_runtime_us" | "cpu.rt_period_us", Errno::INVAL) => {
             Some("the parent cgroup has no real-time runtime to give".into())
@@ -204,7 +199,18 @@ fn hint(member: &Member, file: &str, errno: Errno) -> Option<String> {
         ("cpuset.cpus" | "cpuset.mems", Errno::INVAL | Errno::RANGE | Errno::ACCESS) => {
             Some("only CPUs and memory nodes that are online and that the parent cgroup has".into())
         }
-        (file, Errno::NODEV | Errno::NXIO) if file.starts_with("blkio.") => {
+        ("io.bfq.weight", Errno::NOENT) => {
+            Some("weights need the I/O scheduler bfq, or a kernel with the io.cost controller".into())
+        }
+        ("io.bfq.weight", Errno::OPNOTSUPP) => {
+            Some("the device has no I/O scheduler that knows weights: choose bfq in /sys/block".into())
+        }
+        ("cpu.weight", Errno::INVAL) => Some("a cgroup with cpu.idle 1 has no weight".into()),
+        ("cpu.max" | "cpu.max.burst", Errno::INVAL) => Some(
+            "the period is 1000 to 1000000, quota at least 1000, and the burst no larger than the quota"
+                .into(),
+        ),
+        (file, Errno::NODEV | Errno::NXIO) if file.starts_with("blkio.") || file == "io.max" => {
             Some("no such block device, or only its whole disk can be limited".into())
         }
         (file, Errno::NOENT) if file.starts_with("hugetlb.") => {

@@ -1,6 +1,10 @@
-//! Waiting in growing steps up to a bound. The time slept is what is counted, so no clock is read.
+//! Waiting in growing steps up to a bound. The time slept is what is counted, so no clock is read where nothing can
+//! cut a step short.
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::BorrowedFd;
 use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
+use rustix::time::{ClockId, clock_gettime};
 
 const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000 * MICROSECOND;
@@ -27,6 +31,26 @@ impl Backoff {
     /// No waiting.
     pub(crate) fn none() -> Self {
         Self { next: 0, longest: 0, left: 0 }
+    }
+
+    /// Sleeps the next step, or until the kernel tells of a change of this file; false when the time is used up.
+    ///
+    /// The kernel tells at most every 10 ms (CGROUP_FILE_NOTIFY_MIN_INTV): the first steps are shorter than that.
+    pub(crate) fn wait_or_change(&mut self, file: BorrowedFd<'_>) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        let step = self.next.min(self.left);
+        self.next = (self.next * 2).min(self.longest);
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::try_from(step).unwrap_or(0) };
+        let began = clock_gettime(ClockId::Monotonic);
+        // Ignored: EINTR, which is a shorter step; whoever waits looks for himself afterwards.
+        let _ = poll(&mut [PollFd::from_borrowed_fd(file, PollFlags::PRI)], Some(&timeout));
+        let ended = clock_gettime(ClockId::Monotonic);
+        let spent = (ended.tv_sec - began.tv_sec) * 1_000_000_000 + ended.tv_nsec - began.tv_nsec;
+        // At least a little, so that the number of steps is bounded whatever the clock says.
+        self.left = self.left.saturating_sub(u64::try_from(spent).unwrap_or(step).max(20 * MICROSECOND));
+        true
     }
 
     /// Sleeps the next step; false when the time is used up.

@@ -13,20 +13,24 @@ use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use masu_spec::Resources;
+use masu_sys::bpf::Instruction;
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::apply;
 use crate::backoff::Backoff;
+use crate::controllers::{self, Obstacle};
 use crate::cpuset;
-use crate::devices::{self, DeviceRules};
+use crate::device_program;
+use crate::devices;
 use crate::dir::{Dir, path_for_message_only};
 use crate::error::{Error, Result};
 use crate::layout::{Hierarchy, Layout};
-use crate::path::{CgroupsPath, SubCgroup};
-use crate::plan::{self, Places};
+use crate::path::{self, CgroupsPath, HierarchyKind, SubCgroup};
+use crate::plan::{self, Places, Write};
 use crate::record::{CgroupRecord, Driver, MemberRecord};
+use crate::systemd::{self, PlannedUnit, Unit};
 
 /// How far the caller's rights reach, which decides what a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,10 @@ pub enum Privilege {
     /// Root of another user namespace, told to behave as root (`--rootless=false`): every refusal is an error,
     /// but device rules are left to the host, since the kernel refuses them outside of the initial user namespace.
     UserNamespace,
+    /// Root of the initial user namespace, told to behave as an ordinary user (`--rootless=true`): refusals as for
+    /// [`Rootless`](Self::Rootless), as where a container's cgroups are mounted read-only; device rules wherever
+    /// the cgroup for them could be made.
+    Tolerant,
     /// Rootless: a hierarchy in which no cgroup may be made is left out, unless `cgroupsPath` names one.
     /// A limit that needed it is an error all the same. No device rules.
     Rootless,
@@ -56,6 +64,34 @@ pub struct Request<'a> {
     pub privilege: Privilege,
 }
 
+impl Request<'_> {
+    /// May a hierarchy that refuses this user be left out?
+    pub fn is_lenient(&self) -> bool {
+        matches!(self.privilege, Privilege::Rootless | Privilege::Tolerant)
+            && self.cgroups_path.is_none_or(str::is_empty)
+    }
+}
+
+/// Device rules in the form that the host takes.
+#[derive(Debug)]
+enum DevicePolicy {
+    /// For the version 1 controller.
+    Rules(devices::DeviceRules),
+    /// For a version 2 cgroup.
+    Program(Vec<Instruction>),
+}
+
+impl DevicePolicy {
+    fn of(layout: &Layout, request: &Request<'_>) -> Result<Self> {
+        let Request { resources, device_paths, .. } = request;
+        if layout.v1().iter().any(|hierarchy| hierarchy.has("devices")) {
+            return devices::device_rules(resources, device_paths).map(Self::Rules);
+        }
+        let rules = device_program::all_rules(resources, device_paths);
+        Ok(Self::Program(device_program::compile(&rules)))
+    }
+}
+
 /// What a process needs to enter a cgroup.
 #[derive(Debug, Default)]
 pub struct Join {
@@ -74,6 +110,10 @@ pub struct Cgroup {
     pub(crate) denied: Vec<String>,
     /// May hierarchies that refuse this user be left out?
     lenient: bool,
+    /// The unit of systemd whose cgroup it is.
+    pub(crate) unit: Option<Unit>,
+    /// What is yet to be written when the container's process is there.
+    unsettled: Vec<Write>,
     pub(crate) remove_on_drop: bool,
 }
 
@@ -85,6 +125,8 @@ pub(crate) struct Member {
     /// Below the mount point, starting with `/`.
     pub(crate) path: String,
     pub(crate) version_2: bool,
+    /// The unified hierarchy of a host that has no other: everything about the container is here.
+    pub(crate) alone: bool,
     pub(crate) noprefix: bool,
     /// How many of the path's last names were made by us.
     pub(crate) made: usize,
@@ -98,28 +140,45 @@ impl Cgroup {
     ///
     /// Every variant of [`Error`] but those of the freezer, removal and `exec`. Limits that the host cannot set
     /// fail before anything is made.
-    pub fn create(layout: &Layout, request: &Request<'_>) -> Result<Self> {
-        let lenient =
-            request.privilege == Privilege::Rootless && request.cgroups_path.is_none_or(str::is_empty);
+    pub fn create(layout: &Layout, request: &Request<'_>, unit: Option<PlannedUnit>) -> Result<Self> {
+        let lenient = request.is_lenient() && unit.is_none();
         check_layout(layout, request.privilege)?;
         let places = Places::of(layout);
-        let path = CgroupsPath::parse(request.cgroups_path, request.id)?;
+        let path = cgroup_path(request, unit.as_ref())?;
         let devices = match request.privilege {
-            Privilege::Full => Some(devices::device_rules(request.resources, request.device_paths)?),
+            Privilege::Full | Privilege::Tolerant => Some(DevicePolicy::of(layout, request)?),
             Privilege::UserNamespace | Privilege::Rootless => None,
         };
-        plan::plan_writes(request.resources, &places, &plan::Now::default())?;
+        let writes = plan::plan_writes(request.resources, &places, &plan::Now::default())?;
 
-        let mut cgroup = Self { members: Vec::new(), denied: Vec::new(), lenient, remove_on_drop: true };
-        for (version_2, hierarchy) in
-            layout.v1().iter().map(|v1| (false, v1)).chain(layout.unified().map(|unified| (true, unified)))
-        {
-            cgroup.add(Member::new(hierarchy, version_2, path.below_mount(hierarchy)?))?;
+        let mut cgroup = Self::open(&CgroupRecord { lenient, ..CgroupRecord::default() });
+        cgroup.remove_on_drop = true;
+        let has_subgroup = unit.as_ref().is_some_and(PlannedUnit::has_subgroup);
+        if let Some(unit) = unit {
+            let version_2 = layout.v1().is_empty();
+            let properties = devices.is_some().then(|| device_properties(request, version_2));
+            cgroup.unit = Some(unit.start(&writes, properties, version_2)?);
+        }
+        for (place, hierarchy) in path::places(layout) {
+            match path.below_mount(hierarchy, place) {
+                Ok(path) => cgroup.add(Member::new(hierarchy, place, path))?,
+                // Out of sight is out of reach: a user who may do without does.
+                Err(_) if lenient => cgroup.denied.extend(hierarchy.controllers.iter().cloned()),
+                Err(error) => return Err(error),
+            }
         }
         // Nothing is written before it is known that nobody else lives here.
         cgroup.check_vacant()?;
+        if has_subgroup {
+            cgroup.move_holder()?;
+        }
         cgroup.fill_cpuset(request.resources)?;
-        cgroup.set(request.resources, &places, devices.as_ref())?;
+        match &devices {
+            Some(devices) if !lenient || cgroup.has_devices() => cgroup.set_devices(devices)?,
+            _ => {}
+        }
+        let obstacles = cgroup.enable_controllers(request.resources, &places)?;
+        cgroup.set(request.resources, &places, &obstacles)?;
         Ok(cgroup)
     }
 
@@ -129,30 +188,59 @@ impl Cgroup {
     /// # Errors
     ///
     /// For a path that is none.
-    pub fn record_before(layout: &Layout, request: &Request<'_>) -> Result<CgroupRecord> {
-        let path = CgroupsPath::parse(request.cgroups_path, request.id)?;
-        let mut record = CgroupRecord::default();
-        let all = layout.v1().iter().map(|hierarchy| (hierarchy, false));
-        for (hierarchy, version_2) in all.chain(layout.unified().map(|hierarchy| (hierarchy, true))) {
-            record.members.push(Member::new(hierarchy, version_2, path.below_mount(hierarchy)?).record());
+    pub fn record_before(
+        layout: &Layout,
+        request: &Request<'_>,
+        unit: Option<&PlannedUnit>,
+    ) -> Result<CgroupRecord> {
+        let path = cgroup_path(request, unit)?;
+        let mut record = CgroupRecord { unit: unit.map(PlannedUnit::record), ..CgroupRecord::default() };
+        record.driver = driver(record.unit.is_some());
+        for (place, hierarchy) in path::places(layout) {
+            match path.below_mount(hierarchy, place) {
+                Ok(path) => record.members.push(Member::new(hierarchy, place, path).record()),
+                Err(_) if request.is_lenient() && unit.is_none() => (),
+                Err(error) => return Err(error),
+            }
         }
         Ok(record)
     }
 
     /// The cgroup of a container that an earlier process created. Looks nothing up yet.
     pub fn open(record: &CgroupRecord) -> Self {
-        let members = record.members.iter().map(Member::from_record).collect();
-        Self { members, denied: record.denied.clone(), lenient: record.lenient, remove_on_drop: false }
+        Self {
+            members: record.members.iter().map(Member::from_record).collect(),
+            denied: record.denied.clone(),
+            lenient: record.lenient,
+            unit: record.unit.as_ref().map(Unit::open),
+            unsettled: Vec::new(),
+            remove_on_drop: false,
+        }
     }
 
     /// What state.json keeps.
     pub fn record(&self) -> CgroupRecord {
         CgroupRecord {
-            driver: Driver::Cgroupfs,
+            driver: driver(self.unit.is_some()),
+            unit: self.unit.as_ref().map(|unit| unit.record().clone()),
             lenient: self.lenient,
             denied: self.denied.clone(),
             members: self.members.iter().map(Member::record).collect(),
         }
+    }
+
+    /// The container's process is in the cgroup: nobody else of ours needs to be, and the limits hold as they were
+    /// asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] and [`Error::Refused`].
+    pub fn settle(&mut self) -> Result<()> {
+        if let Some(unit) = &mut self.unit {
+            unit.release_holder();
+        }
+        let unsettled = core::mem::take(&mut self.unsettled);
+        apply::apply_writes(self, &unsettled)
     }
 
     /// The cgroup outlives this value.
@@ -163,6 +251,14 @@ impl Cgroup {
     /// Is there no hierarchy in which the container has a cgroup? Rootless containers often have none.
     pub fn is_none(&self) -> bool {
         self.members.is_empty()
+    }
+
+    /// Can the container's devices be limited by a cgroup of its own?
+    pub fn has_devices(&self) -> bool {
+        self.member("devices").or_else(|| self.member("")).is_some_and(|member| {
+            // Beside version 1 hierarchies the unified one is for bookkeeping.
+            member.alone || !member.version_2
+        })
     }
 
     /// The container's cgroup in the hierarchy of this controller, below its mount point; `""` for the unified one.
@@ -220,13 +316,28 @@ impl Cgroup {
         Ok(join)
     }
 
-    /// Changes the limits of a running container. Device rules stay as they are, as with runc's update.
+    /// What these limits ask for that the host has no setting for, in sentences for the log.
+    pub fn ignored(&self, resources: &Resources<'_>) -> Vec<String> {
+        match self.members.iter().any(|member| member.alone) {
+            true => plan::ignored(resources),
+            false => Vec::new(),
+        }
+    }
+
+    /// Changes the limits of a running container, all of them or none. Device rules stay as they are, as with runc's
+    /// update.
     ///
     /// # Errors
     ///
-    /// As [`Cgroup::create`]; what was set before the refused setting stays set.
+    /// As [`Cgroup::create`]; what was set before the refused setting is as it was.
     pub fn update(&self, resources: &Resources<'_>) -> Result<()> {
-        self.set(resources, &self.places(), None)
+        let writes = self.plan_set(resources, &self.places(), &[])?;
+        apply::apply_all_or_none(self, &writes)?;
+        let Some(unit) = &self.unit else { return Ok(()) };
+        // Then systemd, so that it is told of nothing that the kernel refused; it writes a quota in whole hundredths of a
+        // processor, and so they are written once more.
+        unit.set(&writes)?;
+        apply::apply_writes(self, &writes)
     }
 
     pub(crate) fn member(&self, controller: &str) -> Option<&Member> {
@@ -265,31 +376,87 @@ impl Cgroup {
         }
     }
 
-    /// Limits, in runc's order of controllers.
-    fn set(&self, resources: &Resources<'_>, places: &Places, devices: Option<&DeviceRules>) -> Result<()> {
-        if let Some(rules) = devices {
-            let member = self
-                .member("devices")
-                .ok_or_else(|| Error::NoController("linux.resources.devices".into(), "devices".into()))?;
-            apply::apply_devices(member, rules)?;
+    fn set_devices(&self, devices: &DevicePolicy) -> Result<()> {
+        let name = match devices {
+            DevicePolicy::Rules(_) => "devices",
+            DevicePolicy::Program(_) => "",
+        };
+        let member = self
+            .member(name)
+            .ok_or_else(|| Error::NoController("linux.resources.devices".into(), "devices".into()))?;
+        match devices {
+            DevicePolicy::Rules(rules) => apply::apply_devices(member, rules),
+            DevicePolicy::Program(program) => device_program::attach(member, program),
         }
-        if let Some(unified) = self.member("") {
-            apply::enable_controllers(unified, &plan::v2_controllers(resources, places))?;
+    }
+
+    /// On a host with version 2 alone all controllers, as runc does: they count even where nothing is limited. Beside
+    /// version 1 hierarchies only those that a limit needs.
+    fn enable_controllers(&mut self, resources: &Resources<'_>, places: &Places) -> Result<Vec<Obstacle>> {
+        let Some(unified) = self.members.iter_mut().find(|member| member.version_2) else {
+            return Ok(Vec::new());
+        };
+        let needed = || plan::v2_controllers(resources, places);
+        match unified.alone {
+            true => controllers::enable_all(unified, needed),
+            false => controllers::enable(unified, &needed(), &[]),
         }
+    }
+
+    /// Sets the limits of a new cgroup.
+    fn set(&mut self, resources: &Resources<'_>, places: &Places, obstacles: &[Obstacle]) -> Result<()> {
+        let mut writes = self.plan_set(resources, places, obstacles)?;
+        if self.unit.as_ref().and_then(Unit::holder).is_some() {
+            // The scope's first process counts too, until the container's is born beside it.
+            let limits = |write: &&mut Write| write.file == "pids.max";
+            for write in writes.iter_mut().filter(limits) {
+                self.unsettled.push(write.clone());
+                if let Ok(limit) = write.value.parse::<u64>() {
+                    write.value = limit.saturating_add(1).to_string();
+                }
+            }
+        }
+        apply::apply_writes(self, &writes)
+    }
+
+    /// The writes for these limits, in runc's order, each to a controller that is there.
+    fn plan_set(
+        &self,
+        resources: &Resources<'_>,
+        places: &Places,
+        obstacles: &[Obstacle],
+    ) -> Result<Vec<Write>> {
         let now = apply::read_now(self, resources)?;
         let writes = plan::plan_writes(resources, places, &now)?;
-        apply::apply_writes(self, &writes)
+        if let Some(unified) = self.member("") {
+            let in_unified = |write: &&Write| {
+                unified.alone || self.member(write.controller).is_some_and(|member| member.version_2)
+            };
+            for write in writes.iter().filter(in_unified) {
+                controllers::check(unified, write, obstacles)?;
+            }
+        }
+        Ok(writes)
+    }
+
+    /// Into the cgroup below the unit's: one that has controllers for those below may not hold processes.
+    fn move_holder(&self) -> Result<()> {
+        let holder = self.unit.as_ref().and_then(Unit::holder);
+        let (Some(holder), Some(unified)) = (holder, self.member("")) else { return Ok(()) };
+        let moved = unified.dir()?.write("cgroup.procs", &holder.as_raw_nonzero().to_string());
+        moved.map_err(|errno| unified.failed("write", "cgroup.procs", errno))
     }
 
     /// A cgroup that was there before must be empty and thawed: two containers in one would kill each other's
     /// processes at the end, and one started frozen would hang.
     fn check_vacant(&self) -> Result<()> {
+        let holder = self.unit.as_ref().and_then(Unit::holder).map(|pid| pid.as_raw_nonzero().get());
         for member in self.members.iter().filter(|member| member.made == 0 && !member.is_optional()) {
-            let count = member.processes()?.len();
+            let count = member.processes()?.into_iter().filter(|pid| Some(*pid) != holder).count();
             if count > 0 {
                 return Err(Error::NotEmpty(count));
             }
-            if member.answers_to("freezer") && self.is_frozen()? {
+            if (member.alone || member.answers_to("freezer")) && self.is_frozen()? {
                 return Err(Error::Frozen(member.path_for_message_only()));
             }
         }
@@ -298,7 +465,8 @@ impl Cgroup {
 
     fn places(&self) -> Places {
         let known = self.members.iter().map(|member| (member.version_2, member.controllers.as_slice()));
-        Places::from_members(known, &self.denied)
+        let alone = self.members.iter().find(|member| member.alone).map(|member| member.path.clone());
+        Places::from_members(known, &self.denied, alone)
     }
 
     fn may_ignore(&self, error: &Error) -> bool {
@@ -309,6 +477,10 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         if self.remove_on_drop {
+            if let Some(unit) = &mut self.unit {
+                // Ignored: the error that led here is the one to report.
+                let _ = unit.stop();
+            }
             for member in &mut self.members {
                 // Ignored: the error that led here is the one to report.
                 let _ = member.remove_made(&mut Backoff::for_removal());
@@ -317,16 +489,32 @@ impl Drop for Cgroup {
     }
 }
 
+fn cgroup_path(request: &Request<'_>, unit: Option<&PlannedUnit>) -> Result<CgroupsPath> {
+    match unit {
+        Some(unit) => Ok(CgroupsPath::Absolute(unit.path())),
+        None => CgroupsPath::parse(request.cgroups_path, request.id),
+    }
+}
+
+fn driver(has_unit: bool) -> Driver {
+    if has_unit { Driver::Systemd } else { Driver::Cgroupfs }
+}
+
+fn device_properties(request: &Request<'_>, version_2: bool) -> Vec<(String, crate::dbus::Value)> {
+    // Rules that version 1 cannot have are none that systemd can be told.
+    let rules = devices::device_rules(request.resources, request.device_paths).ok();
+    systemd::device_properties(rules.as_ref(), version_2)
+}
+
 /// Refuses hosts on which a container would run without the limits and the device rules it must have.
 fn check_layout(layout: &Layout, privilege: Privilege) -> Result<()> {
     match layout {
-        Layout::Unified { .. } => Err(Error::Layout(
-            "cgroup: this host has cgroup v2 alone, which this version of masu cannot use yet",
-        )),
-        Layout::None if privilege != Privilege::Rootless => Err(Error::Layout(
-            "cgroup: no cgroup file system is mounted\nhint: mount cgroup2 on /sys/fs/cgroup",
-        )),
-        Layout::V1 { hierarchies } | Layout::Hybrid { hierarchies, .. }
+        Layout::None if !matches!(privilege, Privilege::Rootless | Privilege::Tolerant) => {
+            Err(Error::Layout(
+                "cgroup: no cgroup file system is mounted\nhint: mount cgroup2 on /sys/fs/cgroup, or do without: --rootless true",
+            ))
+        }
+        Layout::V1 { hierarchies }
             if privilege == Privilege::Full
                 && !hierarchies.iter().any(|hierarchy| hierarchy.has("devices")) =>
         {
@@ -338,12 +526,13 @@ fn check_layout(layout: &Layout, privilege: Privilege) -> Result<()> {
 }
 
 impl Member {
-    fn new(hierarchy: &Hierarchy, version_2: bool, path: String) -> Self {
+    fn new(hierarchy: &Hierarchy, place: HierarchyKind, path: String) -> Self {
         Self {
             controllers: hierarchy.controllers.clone(),
             mount_point: hierarchy.mount_point.clone(),
             path,
-            version_2,
+            version_2: place != HierarchyKind::V1,
+            alone: place == HierarchyKind::Alone,
             noprefix: hierarchy.noprefix,
             made: 0,
             dir: OnceCell::new(),
@@ -356,6 +545,7 @@ impl Member {
             mount_point: record.mount_point.clone(),
             path: record.path.clone(),
             version_2: record.version_2,
+            alone: record.alone,
             noprefix: record.noprefix,
             made: record.made,
             dir: OnceCell::new(),
@@ -368,15 +558,16 @@ impl Member {
             mount_point: self.mount_point.clone(),
             path: self.path.clone(),
             version_2: self.version_2,
+            alone: self.alone,
             noprefix: self.noprefix,
             made: self.made,
         }
     }
 
-    /// A hierarchy in which no limit can be set: named ones and a unified one without controllers. Membership is
+    /// A hierarchy in which no limit can be set: named ones and a unified one beside version 1. Membership is
     /// for others' bookkeeping (and `cgroup.kill`), so a refusal there does not keep a container from running.
     pub(crate) fn is_optional(&self) -> bool {
-        self.version_2 || self.controllers.iter().all(|name| name.starts_with("name="))
+        !self.alone && (self.version_2 || self.controllers.iter().all(|name| name.starts_with("name=")))
     }
 
     /// Is this the member meant by `cpu`, `systemd`, `name=systemd`, or the empty name of the unified hierarchy?

@@ -64,7 +64,7 @@ pub(crate) struct DeviceRules {
     exceptions: BTreeMap<Key, DeviceAccess>,
 }
 
-type Key = (Option<u32>, Option<u32>, bool);
+pub(crate) type Key = (Option<u32>, Option<u32>, bool);
 
 /// A write to devices.allow or devices.deny.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,6 +106,16 @@ impl DeviceRules {
     /// Is the result what was asked? Exceptions to allow-all cannot be read back.
     pub(crate) fn is_reached(&self, after: &Self) -> bool {
         if self.allow_by_default { after.allow_by_default } else { self == after }
+    }
+
+    /// May every device be used?
+    pub(crate) fn is_allow_all(&self) -> bool {
+        self.allow_by_default && self.exceptions.is_empty()
+    }
+
+    /// What is allowed, if that is a list: (major, minor, is block) with the access, none of a number being any.
+    pub(crate) fn allowed(&self) -> Option<impl Iterator<Item = (Key, DeviceAccess)>> {
+        (!self.allow_by_default).then(|| self.exceptions.iter().map(|(key, access)| (*key, *access)))
     }
 
     /// The fewest writes from `self`, what the cgroup has, to `target`. Access that both have is never taken

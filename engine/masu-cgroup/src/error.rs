@@ -43,12 +43,23 @@ pub enum Error {
     },
     /// A kernel file does not look as documented: (file, offending text).
     Malformed(String, String),
-    /// The host has no usable hierarchy: none mounted, or cgroup v2 alone.
+    /// The host has no usable hierarchy: none is mounted.
     Layout(&'static str),
     /// A field of config.json that no host could honour: (field, what is wrong).
     Invalid(String, String),
     /// Limits were asked of a controller that is not mounted: (field, controller).
     NoController(String, String),
+    /// Limits were asked of a version 2 cgroup that does not have the controller.
+    NotEnabled {
+        /// The field of config.json.
+        field: String,
+        /// The controller.
+        controller: String,
+        /// The cgroup, below its mount point.
+        cgroup: String,
+        /// What stood in the way, with a colon before it; empty where nothing is known.
+        why: String,
+    },
     /// Limits were asked of a cgroup that this user could not make or join: (field, controller).
     NotDelegated(String, String),
     /// The kernel refused a setting.
@@ -70,6 +81,10 @@ pub enum Error {
     },
     /// `exec --cgroup`: the argument does not parse or leaves the container's cgroup.
     SubCgroup(String),
+    /// No systemd could be connected to, at any of its addresses: (what each of them said).
+    NoSystemd(String),
+    /// systemd refused: (what was asked of it, its words).
+    Systemd(String, String),
 }
 
 impl fmt::Display for Error {
@@ -84,6 +99,9 @@ impl fmt::Display for Error {
                     f,
                     "{field}: the {controller} controller is not available: no hierarchy with it is mounted"
                 )
+            }
+            Self::NotEnabled { field, controller, cgroup, why } => {
+                write!(f, "{field}: the {controller} controller is not available in cgroup {cgroup:?}{why}")
             }
             // runc 1.5's phrase (its test "rootless + limits + no cgrouppath + no permission" asserts it).
             Self::NotDelegated(field, controller) => {
@@ -112,6 +130,12 @@ impl fmt::Display for Error {
                 if pids.len() > 16 { f.write_str(" …") } else { Ok(()) }
             }
             Self::SubCgroup(text) => f.write_str(text),
+            Self::NoSystemd(why) => write!(
+                f,
+                "systemd cannot be reached: {why}\nhint: the systemd driver needs a running systemd, and for an \
+                 ordinary user one of the user's own; without --systemd-cgroup masu makes cgroups itself"
+            ),
+            Self::Systemd(action, why) => write!(f, "systemd: {action}: {why}"),
         }
     }
 }

@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use crate::backoff::Backoff;
 use crate::cgroup::{Cgroup, Member};
 use crate::error::{Error, Result};
+use crate::events::{Event, Events};
 
 /// What the freezer says (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,16 @@ impl Cgroup {
 
 fn reach_frozen(member: &Member) -> Result<()> {
     let mut backoff = Backoff::for_freezing();
+    if member.version_2 {
+        // Whoever is forked or moved in while it freezes is frozen too: one write is enough.
+        set(member, true)?;
+        let failed = |errno| member.failed("read", "cgroup.events", errno);
+        let events = Events::open(member.dir()?).map_err(failed)?;
+        return match events.wait_for(Event::Frozen, &mut backoff).map_err(failed)? {
+            true => Ok(()),
+            false => Err(Error::FreezeTimeout(member.path.clone(), "frozen 0".into())),
+        };
+    }
     let mut writes = 0;
     loop {
         set(member, true)?;
@@ -92,10 +103,10 @@ fn reach_frozen(member: &Member) -> Result<()> {
         match state(member)? {
             FreezerState::Frozen => return Ok(()),
             _ if !backoff.wait() => {
-                let text = member.read(if member.version_2 { "cgroup.events" } else { "freezer.state" })?;
+                let text = member.read("freezer.state")?;
                 return Err(Error::FreezeTimeout(member.path.clone(), text.trim().into()));
             }
-            _ if writes % WRITES_BETWEEN_THAWS == 0 && !member.version_2 => set(member, false)?,
+            _ if writes % WRITES_BETWEEN_THAWS == 0 => set(member, false)?,
             _ => (),
         }
         // Freezing may have ended while this process slept; a second write would be lost time.
@@ -116,19 +127,19 @@ fn set(member: &Member, frozen: bool) -> Result<()> {
 }
 
 fn state(member: &Member) -> Result<FreezerState> {
-    let file = if member.version_2 { "cgroup.events" } else { "freezer.state" };
+    let file = if member.version_2 { "cgroup.freeze" } else { "freezer.state" };
     let text = match member.read(file) {
         Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) => return Ok(FreezerState::Thawed),
         result => result?,
     };
     if member.version_2 {
-        let wanted = member.read_optional("cgroup.freeze")?.is_some_and(|text| text.trim() == "1");
-        let frozen = text.lines().any(|line| line == "frozen 1");
-        return Ok(match (wanted, frozen) {
-            (false, _) => FreezerState::Thawed,
-            (true, false) => FreezerState::Freezing,
-            (true, true) => FreezerState::Frozen,
-        });
+        if text.trim() != "1" {
+            return Ok(FreezerState::Thawed);
+        }
+        let failed = |errno| member.failed("read", "cgroup.events", errno);
+        let frozen =
+            Events::open(member.dir()?).and_then(|events| events.is(Event::Frozen)).map_err(failed)?;
+        return Ok(if frozen { FreezerState::Frozen } else { FreezerState::Freezing });
     }
     match text.trim() {
         "THAWED" => Ok(FreezerState::Thawed),

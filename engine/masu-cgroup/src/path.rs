@@ -5,14 +5,35 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error::{Error, Result};
-use crate::layout::Hierarchy;
+use crate::layout::{Hierarchy, Layout};
+
+/// What a hierarchy is to the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HierarchyKind {
+    /// A version 1 hierarchy.
+    V1,
+    /// The unified hierarchy beside them.
+    Beside,
+    /// The unified hierarchy, and no other.
+    Alone,
+}
+
+/// Every hierarchy of the host, the unified one last.
+pub(crate) fn places(layout: &Layout) -> impl Iterator<Item = (HierarchyKind, &Hierarchy)> {
+    let unified = match layout {
+        Layout::Unified { .. } => HierarchyKind::Alone,
+        _ => HierarchyKind::Beside,
+    };
+    let v1 = layout.v1().iter().map(|hierarchy| (HierarchyKind::V1, hierarchy));
+    v1.chain(layout.unified().map(|hierarchy| (unified, hierarchy)))
+}
 
 /// Where the container's cgroup goes, the same in each hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CgroupsPath {
     /// Below the mount's root.
     Absolute(String),
-    /// Below this process's own cgroup.
+    /// Below this process's own cgroup; on a host with version 2 alone, beside it.
     Relative(String),
 }
 
@@ -42,10 +63,13 @@ impl CgroupsPath {
 
     /// The path below the hierarchy's mount point.
     ///
+    /// A version 2 cgroup that holds processes cannot give controllers to those below it (cgroups(7), "no internal
+    /// processes"), and the own cgroup holds this one: so a relative path starts at its parent, as runc's does.
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for a relative path where the own cgroup is out of the mount's sight.
-    pub(crate) fn below_mount(&self, hierarchy: &Hierarchy) -> Result<String> {
+    pub(crate) fn below_mount(&self, hierarchy: &Hierarchy, kind: HierarchyKind) -> Result<String> {
         match self {
             Self::Absolute(path) => Ok(path.clone()),
             Self::Relative(path) => {
@@ -59,7 +83,11 @@ impl CgroupsPath {
                         ),
                     )
                 })?;
-                Ok(normalize(&format!("{own}/{path}")))
+                let start = match kind {
+                    HierarchyKind::Alone => own.rsplit_once('/').map_or("", |(parent, _)| parent),
+                    HierarchyKind::V1 | HierarchyKind::Beside => own,
+                };
+                Ok(normalize(&format!("{start}/{path}")))
             }
         }
     }

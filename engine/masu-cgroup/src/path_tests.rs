@@ -24,7 +24,11 @@ fn absolute_paths_start_at_the_mount_and_others_at_the_own_cgroup() {
     ];
     for (path, own, expected) in cases {
         let parsed = CgroupsPath::parse(path, "id").expect("parse");
-        assert_eq!(parsed.below_mount(&hierarchy("/", own)).as_deref(), Ok(expected), "{path:?} from {own}");
+        assert_eq!(
+            parsed.below_mount(&hierarchy("/", own), HierarchyKind::V1).as_deref(),
+            Ok(expected),
+            "{path:?} from {own}"
+        );
     }
 }
 
@@ -47,7 +51,10 @@ fn paths_that_no_cgroup_can_have_are_refused() {
 fn a_relative_path_needs_an_own_cgroup_that_is_in_sight() {
     let parsed = CgroupsPath::parse(None, "id").expect("parse");
     assert_eq!(
-        parsed.below_mount(&hierarchy("/docker/4f", "/elsewhere")).expect_err("out of sight").to_string(),
+        parsed
+            .below_mount(&hierarchy("/docker/4f", "/elsewhere"), HierarchyKind::V1)
+            .expect_err("out of sight")
+            .to_string(),
         "linux.cgroupsPath: a relative path starts at the own cgroup, but \"/elsewhere\" is not below \"/docker/4f\", \
          which is what /sys/fs/cgroup/cpu shows\nhint: use an absolute path"
     );
@@ -80,5 +87,22 @@ fn wrong_sub_cgroups_are_told_in_runcs_words() {
     for (arguments, expected) in cases {
         let error = parse_sub_cgroups(arguments.iter().copied()).expect_err(expected);
         assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn on_version_2_alone_a_relative_path_starts_beside_the_own_cgroup() {
+    let cases = [
+        (Some("/docker/4f"), "/user.slice", "/docker/4f"),
+        (None, "/system.slice/agent.service", "/system.slice/id"),
+        (Some("a/b"), "/system.slice/agent.service", "/system.slice/a/b"),
+        (None, "/init.scope", "/id"),
+        (None, "/", "/id"),
+        (Some("../../x"), "/a/b/c", "/a/b/x"),
+    ];
+    for (path, own, expected) in cases {
+        let parsed = CgroupsPath::parse(path, "id").expect("parse");
+        let below = parsed.below_mount(&hierarchy("/", own), HierarchyKind::Alone);
+        assert_eq!(below.as_deref(), Ok(expected), "{path:?} from {own}");
     }
 }

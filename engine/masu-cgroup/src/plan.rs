@@ -11,12 +11,18 @@ use masu_spec::{BlockIo, Cpu, Memory, Resources, ThrottleDevice};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 
+mod v2;
+
+pub(crate) use v2::ignored;
+
 /// Which controller is where.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Places {
     v1: Vec<String>,
     v2: Vec<String>,
     denied: Vec<String>,
+    /// Where the host has version 2 alone: the cgroup that `v2` was read from.
+    alone: Option<String>,
 }
 
 /// Where one controller is.
@@ -26,11 +32,15 @@ pub(crate) enum Place {
     V2,
 }
 
-/// What the cgroup has now, as far as the order of writes hangs on it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// What the cgroup has now, as far as the writes hang on it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Now {
-    /// memory.limit_in_bytes; None: unlimited, as a new cgroup is.
+    /// memory.limit_in_bytes or memory.max; None: unlimited, as a new cgroup is.
     pub(crate) memory_limit: Option<u64>,
+    /// memory.current, where `checkBeforeUpdate` asks for it.
+    pub(crate) memory_usage: Option<u64>,
+    /// Quota and period of cpu.max, where one of them is to stay as it is.
+    pub(crate) cpu_max: Option<(String, String)>,
 }
 
 /// One write to one control file.
@@ -59,20 +69,45 @@ pub(crate) enum OnRefusal {
     MissingOrLater,
     /// The kernel takes every value and silently clamps it: read it back and compare.
     Clamped,
+    /// ENOENT means that the weight goes to this file, as this number.
+    OtherScale(&'static str, u64),
+}
+
+impl Write {
+    /// The names that the file may have here, the likely one first. `noprefix` is a cpuset hierarchy that was mounted
+    /// without its prefix, cpuset(7).
+    pub(crate) fn files(&self, noprefix: bool) -> impl Iterator<Item = &str> {
+        let bare = self.file.strip_prefix("cpuset.").filter(|_| noprefix);
+        let other = match self.on_refusal {
+            OnRefusal::OtherName(other) | OnRefusal::OtherScale(other, _) => Some(other),
+            _ => None,
+        };
+        [bare.unwrap_or(&self.file)].into_iter().chain(other)
+    }
+
+    /// The controller of version 2 that has the file.
+    pub(crate) fn v2_controller(&self) -> &str {
+        match self.controller {
+            "" => self.file.split('.').next().unwrap_or_default(),
+            controller => controller,
+        }
+    }
 }
 
 impl Places {
     pub(crate) fn of(layout: &Layout) -> Self {
         let v1 = layout.v1().iter().flat_map(|hierarchy| hierarchy.controllers.clone()).collect();
         let v2 = layout.unified().map(|hierarchy| hierarchy.controllers.clone()).unwrap_or_default();
-        Self { v1, v2, denied: Vec::new() }
+        let alone = matches!(layout, Layout::Unified { .. }).then(|| "/".into());
+        Self { v1, v2, denied: Vec::new(), alone }
     }
 
     pub(crate) fn from_members<'a>(
         members: impl Iterator<Item = (bool, &'a [String])>,
         denied: &[String],
+        alone: Option<String>,
     ) -> Self {
-        let mut places = Self { denied: denied.to_vec(), ..Self::default() };
+        let mut places = Self { denied: denied.to_vec(), alone, ..Self::default() };
         for (version_2, controllers) in members {
             let list = if version_2 { &mut places.v2 } else { &mut places.v1 };
             list.extend_from_slice(controllers);
@@ -82,15 +117,27 @@ impl Places {
 
     /// # Errors
     ///
-    /// [`Error::NotDelegated`] and [`Error::NoController`], naming the field that asked.
+    /// [`Error::NotDelegated`], [`Error::NotEnabled`] and [`Error::NoController`], naming the field that asked.
     fn find(&self, controller: &str, field: &str) -> Result<Place> {
         let is_in = |list: &[String]| list.iter().any(|name| name == controller);
         match () {
             () if is_in(&self.denied) => Err(Error::NotDelegated(field.into(), controller.into())),
             () if is_in(&self.v1) => Ok(Place::V1),
             () if is_in(&self.v2) => Ok(Place::V2),
-            () => Err(Error::NoController(field.into(), controller.into())),
+            () => match self.alone.clone() {
+                Some(cgroup) => {
+                    let (field, controller) = (field.into(), controller.into());
+                    Err(Error::NotEnabled { field, controller, cgroup, why: String::new() })
+                }
+                None => Err(Error::NoController(field.into(), controller.into())),
+            },
         }
+    }
+
+    /// Is the controller in the unified hierarchy, or would it be if the host had it?
+    fn is_v2(&self, controller: &str) -> bool {
+        let is_in = |list: &[String]| list.iter().any(|name| name == controller);
+        self.alone.is_some() || (!is_in(&self.v1) && is_in(&self.v2))
     }
 
     /// For controllers whose version 2 files are another matter.
@@ -104,16 +151,40 @@ impl Places {
 
 /// The controllers of the unified hierarchy that these limits need enabled.
 pub(crate) fn v2_controllers(resources: &Resources<'_>, places: &Places) -> Vec<String> {
-    let mut wanted: Vec<&str> = resources.unified.keys().filter_map(|file| file.split('.').next()).collect();
-    wanted.extend((!resources.hugepage_limits.is_empty()).then_some("hugetlb"));
-    wanted.extend(resources.pids_limit.is_some().then_some("pids"));
-    wanted.extend((resources.cpu.cpus.is_some() || resources.cpu.mems.is_some()).then_some("cpuset"));
+    // Without a place there is an error elsewhere, and nothing to enable here.
+    let writes = plan_writes(resources, places, &Now::default()).unwrap_or_default();
+    let mut wanted: Vec<&str> = writes.iter().map(Write::v2_controller).collect();
     wanted.sort_unstable();
     wanted.dedup();
     let in_v2 = |name: &&str| {
         places.v2.iter().any(|known| known == name) && !places.v1.iter().any(|known| known == name)
     };
     wanted.into_iter().filter(in_v2).map(String::from).collect()
+}
+
+/// A limit as it is written to a file of a cgroup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The file's name.
+    pub file: String,
+    /// What is written.
+    pub value: String,
+    /// The field of config.json that asks for it.
+    pub field: String,
+}
+
+/// The limits of a new cgroup as they are written, in their order; nothing is written. `denied` are the controllers
+/// whose hierarchy this user has to do without.
+///
+/// # Errors
+///
+/// [`Error::NoController`], [`Error::NotDelegated`], [`Error::Invalid`].
+pub fn plan_settings(layout: &Layout, denied: &[String], resources: &Resources<'_>) -> Result<Vec<Setting>> {
+    let places = Places { denied: denied.to_vec(), ..Places::of(layout) };
+    let writes = plan_writes(resources, &places, &Now::default())?.into_iter();
+    let setting =
+        |Write { file, value, field, .. }| Setting { file: file.into(), value, field: field.into() };
+    Ok(writes.map(setting).collect())
 }
 
 /// All limits but the device rules, in the order in which runc's cgroupfs driver sets them.
@@ -125,10 +196,11 @@ pub(crate) fn plan_writes(resources: &Resources<'_>, places: &Places, now: &Now)
     let mut writes = Writes { places, list: Vec::new() };
     writes.cpuset(&resources.cpu)?;
     writes.memory(&resources.memory, now)?;
-    writes.cpu(&resources.cpu)?;
+    writes.cpu(&resources.cpu, now)?;
     writes.pids(resources.pids_limit)?;
     writes.block_io(&resources.block_io)?;
     writes.hugetlb(resources)?;
+    writes.rdma(resources)?;
     writes.network(resources)?;
     writes.unified(resources)?;
     Ok(writes.list)
@@ -187,6 +259,9 @@ impl Writes<'_> {
     /// `kernel` and `useHierarchy` are obsolete and ignored, as by runc: the kernel has no such limit since 5.16, and
     /// counts hierarchically always.
     fn memory(&mut self, memory: &Memory, now: &Now) -> Result<()> {
+        if self.places.is_v2("memory") {
+            return self.memory_v2(memory, now);
+        }
         let limit = "linux.resources.memory.limit";
         let swap = "linux.resources.memory.swap";
         let limit_write = (memory.limit, "memory.limit_in_bytes", limit, OnRefusal::Fail);
@@ -221,7 +296,10 @@ impl Writes<'_> {
     }
 
     /// Period and burst may be refused while the old quota stands (EINVAL); so they are tried again after it.
-    fn cpu(&mut self, cpu: &Cpu<'_>) -> Result<()> {
+    fn cpu(&mut self, cpu: &Cpu<'_>, now: &Now) -> Result<()> {
+        if self.places.is_v2("cpu") {
+            return self.cpu_v2(cpu, now);
+        }
         use OnRefusal::{Clamped, Fail, Later, Missing, MissingOrLater};
         let later = if cpu.quota.is_some() { Later } else { Fail };
         let burst = if cpu.quota.is_some() { MissingOrLater } else { Missing };
@@ -248,6 +326,9 @@ impl Writes<'_> {
     }
 
     fn block_io(&mut self, io: &BlockIo) -> Result<()> {
+        if self.places.is_v2("io") {
+            return self.io_v2(io);
+        }
         use OnRefusal::{Fail, OtherName};
         let bfq = OtherName("blkio.bfq.weight");
         self.v1("blkio", "blkio.weight", io.weight, "linux.resources.blockIO.weight", bfq)?;
@@ -313,7 +394,25 @@ impl Writes<'_> {
         Ok(())
     }
 
+    /// The file is the same in both versions.
+    fn rdma(&mut self, resources: &Resources<'_>) -> Result<()> {
+        for (device, limits) in &resources.rdma {
+            let field = format!("linux.resources.rdma[{:?}]", &**device);
+            self.places.find("rdma", &field)?;
+            let mut value = device.to_string();
+            let limits = [("hca_handle", limits.hca_handles), ("hca_object", limits.hca_objects)];
+            for (key, limit) in limits {
+                value.extend(limit.map(|limit| format!(" {key}={limit}")));
+            }
+            self.push("rdma", "rdma.max", value, field, OnRefusal::Fail);
+        }
+        Ok(())
+    }
+
     fn network(&mut self, resources: &Resources<'_>) -> Result<()> {
+        if self.places.alone.is_some() {
+            return Ok(()); // version 2 has no such controller: `ignored` tells
+        }
         let network = &resources.network;
         let field = "linux.resources.network.classID";
         self.v1("net_cls", "net_cls.classid", network.class_id, field, OnRefusal::Fail)?;
@@ -332,11 +431,19 @@ impl Writes<'_> {
         for (file, value) in &resources.unified {
             let field = format!("linux.resources.unified[{:?}]", &**file);
             let controller = file.split('.').next().unwrap_or_default();
-            if !self.places.v2.iter().any(|known| known == controller) {
+            if self.places.alone.is_some() {
+                if controller != "cgroup" {
+                    self.places.find(controller, &field)?;
+                }
+            } else if !self.places.v2.iter().any(|known| known == controller) {
                 let why = "invalid configuration: cannot use unified on cgroup v1";
                 return Err(Error::Invalid(field, why.into()));
             }
-            self.push("", file.to_string(), value, field, OnRefusal::Fail);
+            // A file such as io.max takes one line a write.
+            let lines = if value.is_empty() { 1 } else { usize::MAX };
+            for line in value.split('\n').take(lines).filter(|line| lines == 1 || !line.is_empty()) {
+                self.push("", file.to_string(), line, field.clone(), OnRefusal::Fail);
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::*;
 
 fn places(v1: &[&str], v2: &[&str]) -> Places {
     let own = |names: &[&str]| names.iter().map(|name| String::from(*name)).collect();
-    Places { v1: own(v1), v2: own(v2), denied: Vec::new() }
+    Places { v1: own(v1), v2: own(v2), denied: Vec::new(), alone: None }
 }
 
 fn everything() -> Places {
@@ -44,7 +44,7 @@ fn memory_and_swap_are_written_in_the_order_that_keeps_limit_below_memsw() {
         let mut resources = Resources::default();
         (resources.memory.limit, resources.memory.swap) = (limit, swap);
         assert_eq!(
-            files(&resources, &everything(), &Now { memory_limit }),
+            files(&resources, &everything(), &Now { memory_limit, ..Now::default() }),
             expected,
             "{limit:?} {swap:?} {memory_limit:?}"
         );
@@ -160,4 +160,155 @@ fn unified_settings_are_for_controllers_of_the_unified_hierarchy() {
         refusal(&resources, &everything()),
         "linux.resources.unified[\"hugetlb.2MB.max\"]: invalid configuration: cannot use unified on cgroup v1"
     );
+}
+
+/// A host with version 2 alone.
+fn alone(controllers: &[&str]) -> Places {
+    Places { alone: Some("/box".into()), ..places(&[], controllers) }
+}
+
+fn v2_files(resources: &Resources<'_>, now: &Now) -> Vec<String> {
+    files(resources, &alone(&["cpu", "cpuset", "memory", "io", "pids", "hugetlb", "rdma"]), now)
+}
+
+#[test]
+fn version_2_limits_swap_by_itself() {
+    let everything = alone(&["memory"]);
+    type Case<'a> = (Option<i64>, Option<i64>, Option<u64>, &'a [&'a str]);
+    let cases: [Case<'_>; 9] = [
+        // limit, swap, present limit -> writes
+        (Some(100), Some(150), None, &["memory.swap.max=50", "memory.max=100"]),
+        (Some(100), Some(100), None, &["memory.swap.max=0", "memory.max=100"]),
+        (Some(100), Some(-1), None, &["memory.swap.max=max", "memory.max=100"]),
+        (Some(-1), None, None, &["memory.swap.max=max", "memory.max=max"]),
+        (Some(-1), Some(50), None, &["memory.swap.max=50", "memory.max=max"]),
+        (Some(-1), Some(-1), None, &["memory.swap.max=max", "memory.max=max"]),
+        (Some(100), None, Some(70), &["memory.max=100"]),
+        (None, Some(100), Some(70), &["memory.swap.max=30"]),
+        (None, Some(-1), None, &["memory.swap.max=max"]),
+    ];
+    for (limit, swap, memory_limit, expected) in cases {
+        let mut resources = Resources::default();
+        (resources.memory.limit, resources.memory.swap) = (limit, swap);
+        let now = Now { memory_limit, ..Now::default() };
+        assert_eq!(files(&resources, &everything, &now), expected, "{limit:?} {swap:?} {memory_limit:?}");
+    }
+    for (limit, why) in [
+        (None, "unable to set swap limit without memory limit"),
+        (Some(101), "memory+swap limit should be >= memory limit"),
+    ] {
+        let mut resources = Resources::default();
+        (resources.memory.limit, resources.memory.swap) = (limit, Some(100));
+        assert_eq!(refusal(&resources, &everything), format!("linux.resources.memory.swap: {why}"));
+    }
+}
+
+#[test]
+fn a_limit_below_the_use_is_refused_where_that_is_asked_for() {
+    let now = Now { memory_usage: Some(80), ..Now::default() };
+    let mut resources = Resources::default();
+    resources.memory.limit = Some(80);
+    assert_eq!(v2_files(&resources, &now), ["memory.max=80"]);
+    resources.memory.check_before_update = true;
+    let error = plan_writes(&resources, &alone(&["memory"]), &now).expect_err("too small");
+    assert_eq!(error.to_string(), "linux.resources.memory.limit: rejecting memory limit 80 <= usage 80");
+    resources.memory.limit = Some(81);
+    assert_eq!(v2_files(&resources, &now), ["memory.max=81"]);
+}
+
+#[test]
+fn quota_and_period_are_one_file_and_what_is_not_given_stays() {
+    let old = Now { cpu_max: Some(("20000".into(), "50000".into())), ..Now::default() };
+    let cases = [
+        (Some(10), Some(20), &old, "cpu.max=10 20"),
+        (Some(10), None, &old, "cpu.max=10 50000"),
+        (None, Some(20), &old, "cpu.max=20000 20"),
+        (Some(-1), None, &old, "cpu.max=max 50000"),
+        (Some(10), None, &Now::default(), "cpu.max=10 100000"),
+        (None, Some(20), &Now::default(), "cpu.max=max 20"),
+    ];
+    for (quota, period, now, expected) in cases {
+        let mut resources = Resources::default();
+        (resources.cpu.quota, resources.cpu.period) = (quota, period);
+        assert_eq!(v2_files(&resources, now), [expected], "{quota:?} {period:?}");
+    }
+}
+
+#[test]
+fn every_resource_has_its_version_2_file() {
+    let mut resources = Resources { pids_limit: Some(0), ..Resources::default() };
+    (resources.cpu.shares, resources.cpu.burst, resources.cpu.idle) = (Some(1024), Some(5), Some(0));
+    (resources.cpu.cpus, resources.cpu.mems) = (Some(Str::from("0-1")), Some(Str::from("0")));
+    resources.memory.reservation = Some(-1);
+    resources.block_io.weight = Some(500);
+    resources.block_io.weight_device =
+        vec![WeightDevice { major: 8, minor: 0, weight: Some(10), leaf_weight: Some(20) }];
+    let throttle = |rate| vec![ThrottleDevice { major: 8, minor: 16, rate }];
+    resources.block_io.throttle_read_bps_device = throttle(7);
+    resources.block_io.throttle_write_iops_device = throttle(0);
+    resources.hugepage_limits = vec![HugepageLimit { page_size: Str::from("2MB"), limit: 9 }];
+    resources.rdma.insert(Str::from("mlx5"), masu_spec::Rdma { hca_handles: Some(2), hca_objects: Some(3) });
+    resources.unified.insert(Str::from("io.max"), Str::from("8:0 rbps=1\n8:16 rbps=2\n"));
+    resources.unified.insert(Str::from("cgroup.max.depth"), Str::from("3"));
+    resources.unified.insert(Str::from("cpuset.cpus"), Str::from(""));
+    assert_eq!(
+        v2_files(&resources, &Now::default()),
+        [
+            "cpuset.cpus=0-1",
+            "cpuset.mems=0",
+            "memory.low=max",
+            "cpu.idle=0",
+            "cpu.weight=100",
+            "cpu.max.burst=5",
+            "pids.max=1",
+            "io.bfq.weight=500",
+            "io.bfq.weight=8:0 10",
+            "io.max=8:16 rbps=7",
+            "io.max=8:16 wiops=max",
+            "hugetlb.2MB.max=9",
+            "hugetlb.2MB.rsvd.max=9",
+            "rdma.max=mlx5 hca_handle=2 hca_object=3",
+            "cgroup.max.depth=3",
+            "cpuset.cpus=",
+            "io.max=8:0 rbps=1",
+            "io.max=8:16 rbps=2",
+        ]
+    );
+}
+
+#[test]
+fn what_version_2_lacks_is_told_or_refused() {
+    let mut resources = Resources::default();
+    (resources.memory.swappiness, resources.memory.kernel_tcp) = (Some(1), Some(2));
+    resources.memory.disable_oom_killer = true;
+    resources.network.class_id = Some(3);
+    assert_eq!(v2_files(&resources, &Now::default()), [] as [&str; 0]);
+    let told: Vec<_> =
+        ["memory.kernelTCP", "memory.swappiness", "memory.disableOOMKiller", "network.classID"]
+            .map(|field| {
+                format!("linux.resources.{field}: ignored: version 2 of control groups has no such setting")
+            })
+            .into();
+    assert_eq!(ignored(&resources), told);
+    assert_eq!(ignored(&Resources::default()), [] as [&str; 0]);
+    let mut resources = Resources::default();
+    resources.cpu.realtime_period = Some(1);
+    assert_eq!(
+        refusal(&resources, &alone(&["cpu"])),
+        "linux.resources.cpu.realtimePeriod: version 2 of control groups has no real-time runtime to give out"
+    );
+    let resources = Resources { pids_limit: Some(1), ..Resources::default() };
+    assert_eq!(
+        refusal(&resources, &alone(&["cpu"])),
+        "linux.resources.pids.limit: the pids controller is not available in cgroup \"/box\""
+    );
+}
+
+#[test]
+fn the_controllers_of_a_unified_hierarchy_are_those_that_the_writes_are_for() {
+    let mut resources = Resources { pids_limit: Some(1), ..Resources::default() };
+    resources.memory.limit = Some(1);
+    resources.unified.insert(Str::from("hugetlb.2MB.max"), Str::from("1"));
+    let both = places(&["memory", "cpu"], &["hugetlb", "pids", "io"]);
+    assert_eq!(v2_controllers(&resources, &both), ["hugetlb", "pids"]);
 }

@@ -10,6 +10,7 @@ use crate::backoff::Backoff;
 use crate::cgroup::{Cgroup, Member};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
+use crate::events::{Event, Events};
 
 /// In which hierarchy to look for the container's processes. runc looks at devices alone.
 const PREFERRED: [&str; 4] = ["devices", "pids", "freezer", "memory"];
@@ -42,11 +43,17 @@ impl Cgroup {
             match unified.dir().and_then(|dir| {
                 dir.write("cgroup.kill", "1").map_err(|errno| unified.failed("write", "cgroup.kill", errno))
             }) {
-                Ok(()) | Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) => (),
+                // A threaded cgroup has no such file: then it takes the signals below.
+                Ok(()) | Err(Error::Io { errno: Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP, .. }) => (),
                 Err(error) => return Err(error),
             }
         }
         let mut backoff = Backoff::for_removal();
+        if let Some(killed) = self.members.iter().find(|member| member.alone)
+            && killed.is_emptied(&mut backoff)?
+        {
+            return Ok(());
+        }
         loop {
             self.signal_once(Signal::KILL)?;
             match self.thaw() {
@@ -117,6 +124,19 @@ impl Cgroup {
 }
 
 impl Member {
+    /// Waits until nobody is left whom `cgroup.kill` has killed.
+    fn is_emptied(&self, backoff: &mut Backoff) -> Result<bool> {
+        let dir = match self.dir() {
+            Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) => return Ok(true),
+            dir => dir?,
+        };
+        match Events::open(dir).and_then(|events| events.wait_for(Event::Empty, backoff)) {
+            // Whoever waited for the container removes its cgroup as soon as it is empty.
+            Err(Errno::NOENT | Errno::NODEV) => Ok(true),
+            emptied => emptied.map_err(|errno| self.failed("read", "cgroup.events", errno)),
+        }
+    }
+
     /// The pids, as this pid namespace sees them: 0 is a process outside of it.
     pub(crate) fn processes(&self) -> Result<Vec<i32>> {
         let mut pids = Vec::new();

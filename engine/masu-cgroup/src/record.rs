@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::systemd::UnitRecord;
+
 /// Who makes and removes the directories.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -13,6 +15,8 @@ pub enum Driver {
     /// masu itself.
     #[default]
     Cgroupfs,
+    /// systemd, with the unit that the record names.
+    Systemd,
 }
 
 /// A container's cgroup on record.
@@ -20,6 +24,9 @@ pub enum Driver {
 pub struct CgroupRecord {
     /// Who makes and removes the directories.
     pub driver: Driver,
+    /// The unit of systemd whose cgroup it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitRecord>,
     /// May hierarchies that refuse this user be left out? So it is for rootless containers without a cgroupsPath.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lenient: bool,
@@ -31,7 +38,7 @@ pub struct CgroupRecord {
 }
 
 /// The cgroup in one hierarchy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRecord {
     /// As [`crate::Hierarchy::controllers`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -43,6 +50,9 @@ pub struct MemberRecord {
     /// The unified hierarchy?
     #[serde(default, skip_serializing_if = "is_false")]
     pub version_2: bool,
+    /// The unified hierarchy of a host that has no other?
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alone: bool,
     /// As [`crate::Hierarchy::noprefix`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub noprefix: bool,

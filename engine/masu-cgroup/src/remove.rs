@@ -6,6 +6,8 @@ use crate::backoff::Backoff;
 use crate::cgroup::{Cgroup, Member};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
+use crate::events::{Event, Events};
+use crate::systemd::Unit;
 
 impl Cgroup {
     /// Removes the cgroup with those below it, in every hierarchy, waiting for processes that are about to leave.
@@ -16,11 +18,17 @@ impl Cgroup {
     /// [`Error::Busy`] with the processes that stay, after about 2 s in all; [`Error::Io`]. Every hierarchy is
     /// tried, and the first error told.
     pub fn remove(&mut self) -> Result<()> {
+        let stopped = self.unit.as_mut().map_or(Ok(()), Unit::stop);
         let mut backoff = Backoff::for_removal();
         let mut result = Ok(());
         for member in &mut self.members {
             result = result.and(member.remove(&mut backoff));
         }
+        let result = match stopped {
+            // What is gone needs nobody to remove it.
+            Err(Error::NoSystemd(_)) if result.is_ok() => Ok(()),
+            stopped => stopped.and(result),
+        };
         if result.is_ok() {
             self.remove_on_drop = false;
         }
@@ -94,12 +102,24 @@ impl Member {
             }
             match parent.remove(name) {
                 Ok(()) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
-                Err(Errno::BUSY | Errno::NOTEMPTY) if backoff.wait() => (),
+                Err(Errno::BUSY | Errno::NOTEMPTY) if self.wait(&dir, backoff) => (),
                 Err(Errno::BUSY | Errno::NOTEMPTY) => {
                     return Err(Error::Busy { path: self.path_for_message_only(), pids: self.processes()? });
                 }
                 Err(errno) => return Err(failed("rmdir", errno)),
             }
         }
+    }
+    /// Waits until the cgroup may be empty; false when the time is used up.
+    fn wait(&self, dir: &Dir, backoff: &mut Backoff) -> bool {
+        if !self.version_2 {
+            return backoff.wait();
+        }
+        // One that is empty, and busy all the same, is about to be let go: that is told by nothing.
+        let empty = Events::open(dir).and_then(|events| match events.is(Event::Empty)? {
+            true => Ok(backoff.wait()),
+            false => events.wait_for(Event::Empty, backoff),
+        });
+        empty.unwrap_or_else(|_| backoff.wait())
     }
 }

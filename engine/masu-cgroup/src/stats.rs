@@ -5,9 +5,10 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 mod read;
+mod unified;
 
 /// The `data` of a `stats` event.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -24,15 +25,11 @@ pub struct Stats {
     pub blkio: BlkioStats,
     /// Huge pages by page size, `2MB`.
     pub hugetlb: BTreeMap<String, HugetlbStats>,
-    /// Not a cgroup's matter; runc prints the empty object without it.
-    pub intel_rdt: IntelRdtStats,
+    /// Not a cgroup's matter: for the caller to fill, and an empty object without it.
+    pub intel_rdt: masu_resctrl::Stats,
     /// runc fills it for interfaces it made itself, that is never: null.
     pub network_interfaces: Option<Vec<()>>,
 }
-
-/// Nothing, printed as `{}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct IntelRdtStats {}
 
 /// `cpu`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -43,6 +40,55 @@ pub struct CpuStats {
     /// Time withheld.
     #[serde(skip_serializing_if = "is_default")]
     pub throttling: Throttling,
+    /// Time waited for a CPU. Version 2 alone tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub psi: Option<Psi>,
+}
+
+/// Pressure stall information: how much time was lost waiting (Documentation/accounting/psi.rst).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Psi {
+    /// While some task waited.
+    #[serde(skip_serializing_if = "is_default")]
+    pub some: PressureLine,
+    /// While all did.
+    #[serde(skip_serializing_if = "is_default")]
+    pub full: PressureLine,
+}
+
+/// One line of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct PressureLine {
+    /// In the last ten seconds.
+    pub avg10: Pressure,
+    /// In the last minute.
+    pub avg60: Pressure,
+    /// In the last five minutes.
+    pub avg300: Pressure,
+    /// Microseconds in all.
+    pub total: u64,
+}
+
+/// A share of time, in percent. The kernel tells two digits after the point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pressure(u32);
+
+impl Pressure {
+    /// From hundredths of a percent.
+    #[must_use]
+    pub fn from_hundredths(hundredths: u32) -> Self {
+        Self(hundredths)
+    }
+}
+
+impl Serialize for Pressure {
+    /// As Go prints it: without a point where there is nothing behind.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 % 100 {
+            0 => serializer.serialize_u32(self.0 / 100),
+            _ => serializer.serialize_f64(f64::from(self.0) / 100.0),
+        }
+    }
 }
 
 /// `cpu.usage`: nanoseconds.
@@ -121,6 +167,9 @@ pub struct MemoryStats {
     /// All of memory.stat.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub raw: BTreeMap<String, u64>,
+    /// Time waited for memory. Version 2 alone tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub psi: Option<Psi>,
 }
 
 /// One counter of the memory controller: bytes.
@@ -177,6 +226,9 @@ pub struct BlkioStats {
     /// Sectors.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sectors_recursive: Vec<BlkioEntry>,
+    /// Time waited for I/O. Version 2 alone tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub psi: Option<Psi>,
 }
 
 /// One number about one device.

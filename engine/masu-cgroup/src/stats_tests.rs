@@ -1,4 +1,5 @@
 use super::read::{parse_blkio, parse_list, parse_page_size};
+use super::unified::{parse_io_stat, parse_psi};
 use super::*;
 
 #[test]
@@ -66,5 +67,28 @@ fn page_sizes_are_spelled_as_the_controllers_files() {
     ];
     for (name, expected) in cases {
         assert_eq!(parse_page_size(name).as_deref(), expected, "{name}");
+    }
+}
+
+#[test]
+fn io_stat_becomes_the_lists_of_version_1() {
+    let stats =
+        parse_io_stat("8:16 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=7 dios=8\n254:0 rbytes=5\nnonsense\n");
+    let entry = |major, minor, op: &str, value| BlkioEntry { major, minor, op: op.into(), value };
+    assert_eq!(
+        stats.io_service_bytes_recursive,
+        [entry(8, 16, "Read", 10), entry(8, 16, "Write", 20), entry(254, 0, "Read", 5)]
+    );
+    assert_eq!(stats.io_serviced_recursive, [entry(8, 16, "Read", 1), entry(8, 16, "Write", 2)]);
+}
+
+#[test]
+fn pressure_is_printed_as_runc_prints_it() {
+    let text = "some avg10=0.00 avg60=1.50 avg300=12.34 total=12345\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+    let psi = parse_psi(text).expect("psi");
+    let json = serde_json::to_string(&psi).expect("serialize");
+    assert_eq!(json, r#"{"some":{"avg10":0,"avg60":1.5,"avg300":12.34,"total":12345}}"#);
+    for malformed in ["some avg10", "some avg10=1", "some total=x"] {
+        assert_eq!(parse_psi(malformed), None, "{malformed}");
     }
 }

@@ -49,6 +49,7 @@ impl Fixture {
                 device_paths: &[],
                 privilege: Privilege::Full,
             },
+            None,
         )
     }
 
@@ -259,7 +260,8 @@ fn a_refused_limit_names_field_file_and_errno_and_leaves_nothing() {
         error.to_string(),
         format!(
             "linux.resources.cpu.quota: write \"5\" to cpu.cfs_quota_us of cgroup {:?}: invalid argument (EINVAL)\nhint: the period is \
-             1000 to 1000000, quota at least 1000, and both within the parent cgroup's",
+             1000 to 1000000, quota at least 1000, both within the parent cgroup's, and the burst no larger than the \
+             quota",
             fixture.path
         )
     );
@@ -409,6 +411,38 @@ fn memory_can_be_raised_and_lowered_with_swap() {
     };
     cgroup.update(&unlimited).expect("update");
     assert_eq!(fixture.read("memory", "memory.memsw.limit_in_bytes"), "9223372036854771712");
+}
+
+#[test]
+fn an_update_that_is_refused_changes_nothing() {
+    let fixture = Fixture::new();
+    let mut before = memory(64 << 20, 96 << 20);
+    (before.pids_limit, before.cpu.shares, before.cpu.quota) = (Some(50), Some(512), Some(50_000));
+    let cgroup = fixture.create(&before).expect("create");
+    let files = [
+        ("memory", "memory.limit_in_bytes"),
+        ("memory", "memory.memsw.limit_in_bytes"),
+        ("memory", "memory.soft_limit_in_bytes"),
+        ("cpu", "cpu.shares"),
+        ("cpu", "cpu.cfs_quota_us"),
+        ("cpu", "cpu.cfs_period_us"),
+        ("cpuset", "cpuset.cpus"),
+        ("pids", "pids.max"),
+    ];
+    let all = || files.map(|(controller, file)| fixture.read(controller, file));
+    let old = all();
+    let mut after = memory(128 << 20, 256 << 20);
+    after.memory.reservation = Some(16 << 20);
+    (after.pids_limit, after.cpu.shares) = (Some(60), Some(256));
+    (after.cpu.quota, after.cpu.period, after.cpu.cpus) = (Some(5_000), Some(20_000), Some("0".into()));
+    // The last of all writes, and no device.
+    after.block_io.throttle_write_iops_device = vec![ThrottleDevice { major: 4095, minor: 7, rate: 1 }];
+    let error = cgroup.update(&after).expect_err("no such device").to_string();
+    assert!(error.starts_with("linux.resources.blockIO.throttleWriteIOPSDevice[0]: "), "{error}");
+    assert_eq!(all(), old);
+    after.block_io = masu_spec::BlockIo::default();
+    cgroup.update(&after).expect("update");
+    assert_ne!(all(), old);
 }
 
 #[test]
@@ -601,7 +635,7 @@ fn rootless_inner() {
     let id = format!("masu-test-rootless-{}", std::process::id());
     let create = |resources: &Resources<'_>, path: Option<&str>, privilege| {
         let request = Request { id: &id, cgroups_path: path, resources, device_paths: &[], privilege };
-        Cgroup::create(&layout, &request)
+        Cgroup::create(&layout, &request, None)
     };
     let none = create(&Resources::default(), None, Privilege::Rootless).expect("no cgroup");
     assert!(none.is_none());

@@ -65,10 +65,12 @@ pub enum Order {
 pub enum Verb {
     Create,
     Delete,
+    Events,
     Exec,
     Features,
     Kill,
     List,
+    Mounts,
     Pause,
     Ps,
     Resume,
@@ -81,13 +83,30 @@ pub enum Verb {
 
 /// All commands, in the order of their names.
 pub static COMMANDS: &[&Command] = &[
-    &CREATE, &DELETE, &EXEC, &FEATURES, &KILL, &LIST, &PAUSE, &PS, &RESUME, &RUN, &SPEC, &START, &STATE,
-    &UPDATE,
+    &CREATE, &DELETE, &EVENTS, &EXEC, &FEATURES, &KILL, &LIST, &MOUNTS, &PAUSE, &PS, &RESUME, &RUN, &SPEC,
+    &START, &STATE, &UPDATE,
 ];
 
 /// Commands that engines call and that are not built yet: using one is an error that says so, where another
 /// unknown name would go to masu-tools.
-pub static PLANNED_COMMANDS: &[&str] = &["checkpoint", "events", "mounts", "restore"];
+pub static PLANNED_COMMANDS: &[&str] = &["checkpoint", "restore"];
+
+/// A command of masu-tools: what the engine tells of it.
+#[derive(Debug, Clone, Copy)]
+pub struct CompanionCommand {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does, in a few words without a final period.
+    pub purpose: &'static str,
+}
+
+/// The commands of masu-tools that work, in the order of their names.
+pub static COMPANION_COMMANDS: &[CompanionCommand] = &[
+    CompanionCommand { name: "box", purpose: "Run a program of an image in a container of its own" },
+    CompanionCommand { name: "bundle", purpose: "Make bundles from images, for this and any other runtime" },
+    CompanionCommand { name: "explain", purpose: "Show how a container would be made, step by step" },
+    CompanionCommand { name: "image", purpose: "Fetch images and look after the store of them" },
+];
 
 /// The command of this name.
 #[must_use]
@@ -287,6 +306,37 @@ static PS: Command = Command {
     options: &[&FORMAT.0],
     order: Order::BeforeFirstArgument,
     example: Example { text: "Show the processes of web in ps's BSD style", line: "masu ps web aux" },
+};
+
+static EVENTS: Command = Command {
+    verb: Verb::Events,
+    name: "events",
+    purpose: "Print what a container uses, again and again, and when it runs out of memory",
+    description: "One JSON object a line: \"stats\" with the figures of the container's cgroup every \
+                  --interval, and \"oom\" as soon as the kernel kills a process for want of memory. Ends with \
+                  the container.",
+    usage: &["events [OPTIONS] ID"],
+    args: &[ID],
+    options: &[&INTERVAL.0, &STATS.0],
+    order: Order::Anywhere,
+    example: Example { text: "Print one sample of the container web", line: "masu events --stats web" },
+};
+
+static MOUNTS: Command = Command {
+    verb: Verb::Mounts,
+    name: "mounts",
+    purpose: "Add mounts to a container that is there, or remove them",
+    description: "FILE is a JSON list in the form of mounts in config.json. add makes them all, or none. remove \
+                  needs their destinations alone; it follows no symbolic links, and takes the last one away first.",
+    usage: &["mounts add ID FILE", "mounts remove ID FILE"],
+    args: &[
+        Arg { name: "add|remove", help: "What to do", required: true, repeatable: false },
+        ID,
+        Arg { name: "FILE", help: "The mounts", required: true, repeatable: false },
+    ],
+    options: &[],
+    order: Order::Anywhere,
+    example: Example { text: "Mount what data.json says in web", line: "masu mounts add web data.json" },
 };
 
 static PAUSE: Command = Command {

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 
 use crate::closest::closest;
-use crate::commands::Command;
+use crate::commands::{COMMANDS, COMPANION_COMMANDS, Command};
 use crate::option::{Availability, Kind, Opt};
 use crate::options::{GLOBAL, HELP};
 
@@ -35,8 +35,6 @@ pub enum Fault<'a> {
     TooFew(usize),
     /// There must be this number of arguments at most.
     TooMany(usize),
-    /// The option is not built yet.
-    PlannedOption(&'static Opt),
     /// This value of the option is not built yet.
     PlannedValue(&'static Opt, &'a str),
     /// The command is not built yet.
@@ -45,10 +43,36 @@ pub enum Fault<'a> {
 
 impl core::error::Error for UsageError<'_> {}
 
+/// A command that neither the engine nor masu-tools knows. The second line of its text is a hint.
+#[derive(Debug, Clone, Copy)]
+pub struct UnknownCommand<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// Whether masu-tools was asked: without it nobody knows what it knows.
+    pub asked_companion: bool,
+}
+
+impl core::error::Error for UnknownCommand<'_> {}
+
+impl Display for UnknownCommand<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown command {:?}\nhint: ", self.name)?;
+        let names = COMMANDS.iter().map(|command| command.name);
+        let names = names.chain(COMPANION_COMMANDS.iter().map(|command| command.name));
+        match closest(self.name, names) {
+            Some(meant) => write!(f, "did you mean {meant}? See masu --help"),
+            None if self.asked_companion => f.write_str("masu --help lists the commands"),
+            None => f.write_str(
+                "masu --help lists the commands; more of them come with masu-tools, which is not installed",
+            ),
+        }
+    }
+}
+
 impl Display for UsageError<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.fault {
-            Fault::PlannedOption(_) | Fault::PlannedValue(..) | Fault::PlannedCommand(_) => {
+            Fault::PlannedValue(..) | Fault::PlannedCommand(_) => {
                 if let Some(command) = self.command {
                     write!(f, "{}: ", command.name)?;
                 }
@@ -117,7 +141,6 @@ impl Display for Fault<'_> {
             Self::NotExactly(count) => write!(f, "requires exactly {}", Arguments(count)),
             Self::TooFew(count) => write!(f, "requires a minimum of {}", Arguments(count)),
             Self::TooMany(count) => write!(f, "requires a maximum of {}", Arguments(count)),
-            Self::PlannedOption(opt) => write!(f, "--{}", opt.long),
             Self::PlannedValue(opt, value) => write!(f, "--{} {value}", opt.long),
             Self::PlannedCommand(name) => f.write_str(name),
         }
@@ -153,6 +176,7 @@ impl Display for KindWords {
             Kind::Number { min: i64::MIN, max: i64::MAX } => f.write_str("a whole number"),
             Kind::Number { min, max: i64::MAX } => write!(f, "a whole number of {min} or more"),
             Kind::Number { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Kind::Duration => f.write_str("a duration, such as 100ms, 5s or 1m30s"),
             Kind::Size => f.write_str("a size: bytes, perhaps with a suffix k, m, g, t or p, or -1"),
         }
     }

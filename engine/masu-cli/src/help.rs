@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use crate::commands::{COMMANDS, Command};
+use crate::commands::{COMMANDS, COMPANION_COMMANDS, Command};
 use crate::option::{Availability, Default, Opt};
 use crate::options::{GLOBAL, HELP};
 
@@ -32,6 +32,11 @@ fn write_global_help(out: &mut dyn Write) -> fmt::Result {
     out.write_str("\nUsage:\n  masu [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n")?;
     let column = COMMANDS.iter().map(|command| command.name.len()).max().unwrap_or(0) + 4;
     for command in COMMANDS {
+        write!(out, "  {}", command.name)?;
+        write_column(out, command.name.len() + 2, column, &[command.purpose])?;
+    }
+    out.write_str("\nCommands of masu-tools, where it is installed:\n")?;
+    for command in COMPANION_COMMANDS {
         write!(out, "  {}", command.name)?;
         write_column(out, command.name.len() + 2, column, &[command.purpose])?;
     }

@@ -24,6 +24,7 @@
 
 mod closest;
 mod commands;
+mod duration;
 mod error;
 mod help;
 mod option;
@@ -32,10 +33,14 @@ mod parse;
 mod value;
 
 pub use closest::closest;
-pub use commands::{Arg, COMMANDS, Command, Example, Order, PLANNED_COMMANDS, Verb, find_command};
-pub use error::{Fault, UsageError};
+pub use commands::{
+    Arg, COMMANDS, COMPANION_COMMANDS, Command, CompanionCommand, Example, Order, PLANNED_COMMANDS, Verb,
+    find_command,
+};
+pub use duration::parse_duration;
+pub use error::{Fault, UnknownCommand, UsageError};
 pub use help::write_help;
-pub use option::{Availability, Default, Kind, Number, Numbers, Opt, Size, Switch, Text, Texts};
+pub use option::{Availability, Default, Duration, Kind, Number, Numbers, Opt, Size, Switch, Text, Texts};
 pub use options::*;
 pub use parse::{CommandLine, Matches, Parsed, Request, parse};
 pub use value::{parse_bool, parse_number, parse_size};

@@ -46,6 +46,8 @@ pub enum Kind {
         /// The greatest number allowed.
         max: i64,
     },
+    /// A span of time, as Go writes it: `100ms`, `1m30s`.
+    Duration,
     /// An amount of bytes: a number, with a suffix k, m, g, t or p for powers of 1024; or -1 for no limit.
     Size,
 }
@@ -68,8 +70,6 @@ pub enum Availability {
     Shown,
     /// Works, for old callers only; not in the help.
     Hidden,
-    /// Known, but not built yet: using it is an error that says so.
-    Planned,
 }
 
 /// An option without a value.
@@ -87,6 +87,9 @@ pub struct Number(pub Opt);
 /// A repeatable option with whole numbers.
 #[derive(Debug)]
 pub struct Numbers(pub Opt);
+/// An option with a span of time.
+#[derive(Debug)]
+pub struct Duration(pub Opt);
 /// An option with an amount of bytes.
 #[derive(Debug)]
 pub struct Size(pub Opt);
@@ -135,11 +138,6 @@ impl Opt {
 
     pub(crate) const fn hidden(mut self) -> Self {
         self.availability = Availability::Hidden;
-        self
-    }
-
-    pub(crate) const fn planned(mut self) -> Self {
-        self.availability = Availability::Planned;
         self
     }
 

@@ -1,6 +1,6 @@
 //! The options: one static each, shared by all commands that take it.
 
-use crate::option::{Kind, Number, Numbers, Opt, Size, Switch, Text, Texts};
+use crate::option::{Duration, Kind, Number, Numbers, Opt, Size, Switch, Text, Texts};
 
 const NATURAL: Kind = Kind::Number { min: 0, max: i64::MAX };
 const INTEGER: Kind = Kind::Number { min: i64::MIN, max: i64::MAX };
@@ -53,13 +53,10 @@ pub static LOG_FORMAT: Text = Text(
 pub static DEBUG: Switch =
     Switch(Opt::switch("debug", "Log what is being done as well, not only what failed"));
 /// `--systemd-cgroup`.
-pub static SYSTEMD_CGROUP: Switch = Switch(
-    Opt::switch(
-        "systemd-cgroup",
-        "Let systemd make the cgroup; cgroupsPath is then SLICE:PREFIX:NAME, as in system.slice:masu:web",
-    )
-    .planned(),
-);
+pub static SYSTEMD_CGROUP: Switch = Switch(Opt::switch(
+    "systemd-cgroup",
+    "Let systemd make the cgroup; cgroupsPath is then SLICE:PREFIX:NAME, as in system.slice:masu:web",
+));
 /// `--rootless true|false|auto`.
 pub static ROOTLESS: Text = Text(
     Opt::new(
@@ -74,11 +71,11 @@ pub static ROOTLESS: Text = Text(
 /// `--cgroup-manager cgroupfs|systemd|disabled`, from crun.
 pub static CGROUP_MANAGER: Text = Text(
     Opt::new(
-        Kind::Choice { works: &["cgroupfs", "disabled"], planned: &["systemd"] },
+        Kind::Choice { works: &["cgroupfs", "systemd", "disabled"], planned: &[] },
         "cgroup-manager",
         "NAME",
-        "Who makes the cgroup: cgroupfs (masu itself), or disabled (nobody: no limits, and the container \
-         stays in the cgroup of its caller)",
+        "Who makes the cgroup: cgroupfs (masu itself), systemd (as --systemd-cgroup), or disabled (nobody: \
+         no limits, and the container stays in the cgroup of its caller)",
     )
     .default_value("cgroupfs"),
 );
@@ -91,19 +88,16 @@ pub static BUNDLE: Text = Text(
 );
 /// `--rootless` of `spec`.
 pub static SPEC_ROOTLESS: Switch =
-    Switch(Opt::switch("rootless", "Write a configuration that an ordinary user can run").planned());
+    Switch(Opt::switch("rootless", "Write a configuration that an ordinary user can run"));
 /// `--console-socket PATH`.
-pub static CONSOLE_SOCKET: Text = Text(
-    Opt::text(
-        "console-socket",
-        "PATH",
-        "Unix socket that receives the master side of the container's terminal",
-    )
-    .planned(),
-);
+pub static CONSOLE_SOCKET: Text = Text(Opt::text(
+    "console-socket",
+    "PATH",
+    "Unix socket that receives the master side of the container's terminal",
+));
 /// `--pidfd-socket PATH`.
 pub static PIDFD_SOCKET: Text =
-    Text(Opt::text("pidfd-socket", "PATH", "Unix socket that receives a pidfd of the process").planned());
+    Text(Opt::text("pidfd-socket", "PATH", "Unix socket that receives a pidfd of the process"));
 /// `--pid-file PATH`.
 pub static PID_FILE: Text =
     Text(Opt::text("pid-file", "PATH", "Write the process ID, as this host sees it, to this file"));
@@ -153,8 +147,7 @@ pub static ENV: Texts = Texts(
         .repeatable(),
 );
 /// `-t`, `--tty`.
-pub static TTY: Switch =
-    Switch(Opt::switch("tty", "Give the process a terminal of its own").short('t').planned());
+pub static TTY: Switch = Switch(Opt::switch("tty", "Give the process a terminal of its own").short('t'));
 /// `-u`, `--user UID[:GID]`.
 pub static USER: Text = Text(
     Opt::text("user", "UID[:GID]", "User and group, as numbers, that the process runs as")
@@ -183,11 +176,15 @@ pub static PROCESS: Text = Text(
     .short('p'),
 );
 /// `--process-label LABEL`.
-pub static PROCESS_LABEL: Text =
-    Text(Opt::text("process-label", "LABEL", "SELinux label of the process").planned());
+pub static PROCESS_LABEL: Text = Text(
+    Opt::text("process-label", "LABEL", "SELinux label that the process runs under")
+        .default_described("process.selinuxLabel of the container"),
+);
 /// `--apparmor PROFILE`.
-pub static APPARMOR: Text =
-    Text(Opt::text("apparmor", "PROFILE", "AppArmor profile of the process").planned());
+pub static APPARMOR: Text = Text(
+    Opt::text("apparmor", "PROFILE", "AppArmor profile that confines the process")
+        .default_described("process.apparmorProfile of the container"),
+);
 /// `--no-new-privs`.
 pub static NO_NEW_PRIVS: Switch = Switch(
     Opt::switch("no-new-privs", "Forbid the process to gain privileges by running a set-user-ID program")
@@ -237,13 +234,21 @@ pub static FORMAT: Text = Text(
 /// `-q`, `--quiet`.
 pub static QUIET: Switch = Switch(Opt::switch("quiet", "Print the IDs only, one a line").short('q'));
 
+/// `--interval DURATION`.
+pub static INTERVAL: Duration = Duration(
+    Opt::new(Kind::Duration, "interval", "DURATION", "Time between two samples, such as 100ms, 5s or 1m30s")
+        .default_value("5s"),
+);
+/// `--stats`.
+pub static STATS: Switch = Switch(Opt::switch("stats", "Print one sample at once and end"));
+
 /// `-r`, `--resources FILE`.
 pub static RESOURCES: Text = Text(
     Opt::text(
         "resources",
         "FILE",
         "Read the new limits from this JSON file, in the form of linux.resources in config.json; - is \
-         standard input. All other options are then ignored",
+         standard input. All other options but those of Intel RDT are then ignored",
     )
     .short('r'),
 );
@@ -341,7 +346,10 @@ pub static PIDS_LIMIT: Number =
     Number(Opt::new(INTEGER, "pids-limit", "N", "Limit of processes and threads together; -1 is no limit"));
 /// `--l3-cache-schema SCHEMA`.
 pub static L3_CACHE_SCHEMA: Text =
-    Text(Opt::text("l3-cache-schema", "SCHEMA", "Intel RDT: share of the L3 cache").planned());
+    Text(Opt::text("l3-cache-schema", "SCHEMA", "Intel RDT: share of the L3 cache, such as L3:0=ff;1=ff"));
 /// `--mem-bw-schema SCHEMA`.
-pub static MEM_BW_SCHEMA: Text =
-    Text(Opt::text("mem-bw-schema", "SCHEMA", "Intel RDT: share of the memory bandwidth").planned());
+pub static MEM_BW_SCHEMA: Text = Text(Opt::text(
+    "mem-bw-schema",
+    "SCHEMA",
+    "Intel RDT: share of the memory bandwidth, such as MB:0=20;1=70",
+));

@@ -3,8 +3,9 @@
 use core::ffi::CStr;
 
 use crate::commands::{Command, Order, PLANNED_COMMANDS, find_command};
+use crate::duration::parse_duration;
 use crate::error::{Fault, UsageError};
-use crate::option::{Availability, Default, Kind, Number, Numbers, Opt, Size, Switch, Text, Texts};
+use crate::option::{Default, Duration, Kind, Number, Numbers, Opt, Size, Switch, Text, Texts};
 use crate::options::{GLOBAL, HELP, VERSION};
 use crate::value::{BadValue, check_value, parse_bool, parse_number, parse_size};
 
@@ -72,7 +73,7 @@ impl<'a> CommandLine<'a> {
     /// What is asked for. Without a command, or with `help`, that is a help text.
     ///
     /// # Errors
-    /// The command is not built yet; one of its options is unknown, bad or not built yet; an argument is missing,
+    /// The command is not built yet; one of its options is unknown or bad; an argument is missing,
     /// is too much or is not valid UTF-8.
     pub fn request(&self) -> Result<Request<'a>, UsageError<'a>> {
         if self.global.flag(&HELP) {
@@ -80,9 +81,6 @@ impl<'a> CommandLine<'a> {
         }
         if self.global.flag(&VERSION) {
             return Ok(Request::Version);
-        }
-        if let Some(opt) = self.global.first_planned() {
-            return Err(UsageError { command: None, fault: Fault::PlannedOption(opt) });
         }
         let Some((name, args)) = self.rest.split_first() else {
             return Ok(Request::Help(None));
@@ -126,9 +124,6 @@ fn parse_command<'a>(command: &'static Command, args: &'a [&'a CStr]) -> Result<
     let options = Matches { args, context: Some(command) };
     if options.flag(&HELP) {
         return Ok(Request::Help(Some(command)));
-    }
-    if let Some(opt) = options.first_planned() {
-        return Err(fail(Fault::PlannedOption(opt)));
     }
     check_count(command, count).map_err(fail)?;
     Ok(Request::Command(Parsed { command, options }))
@@ -187,6 +182,12 @@ impl<'a> Matches<'a> {
         self.last(&number.0).and_then(parse_number)
     }
 
+    /// The nanoseconds of an option, or the default of the table.
+    #[must_use]
+    pub fn duration(&self, duration: &'static Duration) -> Option<i64> {
+        self.last(&duration.0).and_then(parse_duration)
+    }
+
     /// The bytes of an option; -1 means no limit.
     #[must_use]
     pub fn size(&self, size: &'static Size) -> Option<i64> {
@@ -214,21 +215,6 @@ impl<'a> Matches<'a> {
     fn all(&self, wanted: &'static Opt) -> impl Iterator<Item = &'a str> + Clone + 'a {
         self.scan().filter_map(move |item| match item {
             Ok(Item::Option(opt, value)) if core::ptr::eq(opt, wanted) => Some(value),
-            _ => None,
-        })
-    }
-
-    /// The first option that is used and is not built yet. `--tty=false` and an empty value do not use it.
-    fn first_planned(&self) -> Option<&'static Opt> {
-        self.scan().find_map(|item| match item {
-            Ok(Item::Option(opt, value)) if opt.availability == Availability::Planned => {
-                let used = if opt.kind == Kind::Switch {
-                    parse_bool(value) == Some(true)
-                } else {
-                    !value.is_empty()
-                };
-                used.then_some(opt)
-            }
             _ => None,
         })
     }

@@ -1,5 +1,6 @@
 //! From a value's text to a value. Each is pure and returns `None` for text that is not one.
 
+use crate::duration::parse_duration;
 use crate::option::{Kind, Opt};
 
 /// A truth value in any spelling of Go's `strconv.ParseBool`, which runc's callers rely on.
@@ -92,6 +93,7 @@ pub(crate) fn check_value(opt: &Opt, text: &str) -> Result<(), BadValue> {
         Kind::Choice { works, .. } => works.contains(&text),
         Kind::BoolOrAuto => text == "auto" || parse_bool(text).is_some(),
         Kind::Number { min, max } => parse_number(text).is_some_and(|number| (min..=max).contains(&number)),
+        Kind::Duration => parse_duration(text).is_some(),
         Kind::Size => parse_size(text).is_some(),
     };
     if good { Ok(()) } else { Err(BadValue::Kind) }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use masu_cli::{COMMANDS, Command, write_help};
+use masu_cli::{COMMANDS, Command, UnknownCommand, write_help};
 
 fn render(command: Option<&Command>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
@@ -42,5 +42,23 @@ fn no_line_is_longer_than_90_characters_or_ends_in_a_space() {
             assert!(line.chars().count() <= 90, "{line}");
             assert_eq!(line.trim_end(), line);
         }
+    }
+}
+
+#[test]
+fn an_unknown_command_is_compared_with_those_of_engine_and_companion() {
+    let nothing = "masu --help lists the commands";
+    for (name, asked_companion, hint) in [
+        ("strat", false, "did you mean start? See masu --help"),
+        ("explian", true, "did you mean explain? See masu --help"),
+        ("container", true, nothing),
+        (
+            "container",
+            false,
+            &format!("{nothing}; more of them come with masu-tools, which is not installed"),
+        ),
+    ] {
+        let text = UnknownCommand { name, asked_companion }.to_string();
+        assert_eq!(text, format!("unknown command {name:?}\nhint: {hint}"));
     }
 }

@@ -1,10 +1,13 @@
 //! The line to the engine: frames out, one byte back at each barrier.
 
+use core::mem::MaybeUninit;
+use masu_hook::Tail;
+
 use masu_program::{Barrier, DETAIL_SIZE, Frame, Part};
 use rustix::{
-    fd::{AsFd, OwnedFd},
-    io::Errno,
-    net::{RecvFlags, SendFlags},
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    io::{Errno, IoSlice},
+    net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags},
 };
 
 use crate::failure::{At, Failure, Result, fail};
@@ -19,6 +22,18 @@ impl Channel {
         self.send(&Frame::Forked { pid }).at(Part::Write)
     }
 
+    /// Hands a descriptor to the engine; the frame says what it is.
+    pub(crate) fn send_descriptor(&self, frame: &Frame, descriptor: BorrowedFd<'_>) -> Result<()> {
+        let bytes = frame.encode();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        let descriptors = [descriptor];
+        rights.push(SendAncillaryMessage::ScmRights(&descriptors));
+        rustix::net::sendmsg(self.0.as_fd(), &[IoSlice::new(&bytes)], &mut rights, SendFlags::NOSIGNAL)
+            .map(drop)
+            .at(Part::SendDescriptor)
+    }
+
     /// Stops at `barrier` until the engine has done its half.
     ///
     /// An engine that died has closed its end; then the answer is an end of file, and so is ours: nothing is
@@ -30,17 +45,28 @@ impl Channel {
         if received == 0 { Err(fail(Part::Read, Errno::PIPE)) } else { Ok(()) }
     }
 
-    /// Reports the failure of step number `step`.
-    pub(crate) fn send_failure(&self, step: u32, failure: &Failure) {
-        let errno = u16::try_from(failure.errno.raw_os_error()).unwrap_or(0);
-        let detail = failure.log.as_ref().map_or([0; DETAIL_SIZE], read_log);
+    /// Reports a failure.
+    pub(crate) fn send_failure(&self, frame: &Frame) {
         // ignored: an engine that is gone learns nothing, and the process ends in any case.
-        let _ = self.send(&Frame::Failed { step, part: failure.part, errno, detail });
+        let _ = self.send(frame);
     }
 
     fn send(&self, frame: &Frame) -> rustix::io::Result<()> {
         rustix::net::send(self.0.as_fd(), &frame.encode(), SendFlags::NOSIGNAL).map(|_| ())
     }
+}
+
+/// The failure of step number `step`, with what the kernel or a hook said.
+pub(crate) fn failure_frame(step: u32, failure: &Failure, said: &Tail) -> Frame {
+    let errno = u16::try_from(failure.errno.raw_os_error()).unwrap_or(0);
+    let detail = failure.log.as_ref().map_or_else(|| last_words(said), read_log);
+    Frame::Failed { step, part: failure.part, errno, detail }
+}
+
+fn last_words(said: &Tail) -> [u8; DETAIL_SIZE] {
+    let mut detail = [0; DETAIL_SIZE];
+    detail.iter_mut().zip(said.as_bytes()).for_each(|(to, from)| *to = *from);
+    detail
 }
 
 /// The first line of a file system context's log, without its class (`e `).

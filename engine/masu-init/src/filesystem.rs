@@ -2,16 +2,19 @@
 
 use core::ffi::CStr;
 
-use masu_program::{Attributes, Part, Propagation, Source, Target, Texts};
+use masu_program::{Attributes, CopyUp, Part, Propagation, Source, Target, Texts};
 use masu_sys::mount::{MountAttr, MountSetattrFlags, Propagation as Mode, mount_setattr};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{CWD, FileType, OFlags},
+    fs::{CWD, FileType, OFlags, XattrFlags},
     io::Errno,
-    mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags},
+    mount::{
+        FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    },
 };
 
 use crate::{
+    copy,
     failure::{At, Failure, Result, fail},
     path::{self, IN_ROOT, IN_ROOT_NO_SYMLINKS},
 };
@@ -24,9 +27,8 @@ pub(crate) fn mount(
     attributes: [Attributes; 2],
     propagation: [Option<Propagation>; 2],
 ) -> Result<()> {
-    let tree = open_source(source)?;
     let [alone, recursive] = attributes;
-    set_attributes(tree.as_fd(), alone, MountSetattrFlags::EMPTY_PATH)?;
+    let tree = open_source(source, alone)?;
     set_attributes(tree.as_fd(), recursive, MountSetattrFlags::EMPTY_PATH | MountSetattrFlags::RECURSIVE)?;
     let resolve = if target.no_symlinks { IN_ROOT_NO_SYMLINKS } else { IN_ROOT };
     let place = path::make_target(root, target.path.as_c_str(), is_directory(tree.as_fd())?, resolve)?;
@@ -37,37 +39,127 @@ pub(crate) fn mount(
     Ok(())
 }
 
-/// Opens the detached tree that a mount is made of.
-pub(crate) fn open_source(source: &Source<'_>) -> Result<OwnedFd> {
+/// Detaches the topmost mount at a path below `root`.
+///
+/// From the directory above it, which is held, since umount(2) knows no descriptors: whatever is renamed meanwhile, a mount
+/// point stays under its name there. Through a symbolic link an image could have another mount taken away, a mask of
+/// `/proc` perhaps.
+pub(crate) fn unmount(root: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    let (above, name) = path::find_parent(root, path, IN_ROOT_NO_SYMLINKS)?;
+    rustix::process::fchdir(&above).at(Part::ChangeDirectory)?;
+    let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+    rustix::mount::unmount(name.as_c_str(), flags).at(Part::Detach)
+}
+
+/// Makes a mount that begins with what the directory at `path` holds, and attaches it there.
+pub(crate) fn mount_copy(
+    root: BorrowedFd<'_>,
+    source: &Source<'_>,
+    path: &CStr,
+    what: CopyUp,
+    [alone, recursive]: [Attributes; 2],
+    propagation: [Option<Propagation>; 2],
+) -> Result<()> {
+    // Read-only it could not be filled.
+    let writable = Attributes { set: alone.set & !READ_ONLY.set, ..alone };
+    let tree = open_source(source, writable)?;
+    let place = path::make_target(root, path, true, IN_ROOT)?;
+    copy::up(place.as_fd(), tree.as_fd(), what)?;
+    set_both(tree.as_fd(), [alone, recursive])?;
+    attach(tree.as_fd(), place.as_fd())?;
+    propagation.into_iter().flatten().try_for_each(|change| propagate(tree.as_fd(), change))
+}
+
+/// Changes the mount at `path` below `root`, and its file system where that is asked for.
+pub(crate) fn change(
+    root: BorrowedFd<'_>,
+    path: &CStr,
+    [flags, parameters]: [Texts<'_>; 2],
+    attributes: [Attributes; 2],
+    propagation: [Option<Propagation>; 2],
+) -> Result<()> {
+    let mount = path::open(root, path, OFlags::PATH, IN_ROOT).at(Part::OpenTarget)?;
+    if !flags.is_empty() || !parameters.is_empty() {
+        reconfigure(mount.as_fd(), flags, parameters)?;
+    }
+    set_both(mount.as_fd(), attributes)?;
+    propagation.into_iter().flatten().try_for_each(|change| propagate(mount.as_fd(), change))
+}
+
+/// The attributes of the mount alone, then the recursive.
+fn set_both(mount: BorrowedFd<'_>, [alone, recursive]: [Attributes; 2]) -> Result<()> {
+    set_attributes(mount, alone, MountSetattrFlags::EMPTY_PATH)?;
+    set_attributes(mount, recursive, MountSetattrFlags::EMPTY_PATH | MountSetattrFlags::RECURSIVE)
+}
+
+fn reconfigure(mount: BorrowedFd<'_>, flags: Texts<'_>, parameters: Texts<'_>) -> Result<()> {
+    let pick = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+    let context = rustix::mount::fspick(mount, c"", pick).at(Part::FsPick)?;
+    let changed = set_parameters(context.as_fd(), flags, parameters)
+        .and_then(|()| rustix::mount::fsconfig_reconfigure(context.as_fd()).at(Part::FsReconfigure));
+    changed.map_err(|failure| Failure { log: Some(context), ..failure })
+}
+
+/// Opens the detached tree that a mount is made of, with these attributes.
+pub(crate) fn open_source(source: &Source<'_>, attributes: Attributes) -> Result<OwnedFd> {
     match *source {
-        Source::Filesystem { kind, flags, parameters } => make(kind.as_c_str(), flags, parameters),
-        Source::Tree { fd } => masu_sys::fd::inherited(fd.0).at(Part::Open),
-        Source::Path { path, recursive } => {
-            let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-            flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
-            rustix::mount::open_tree(CWD, path.as_c_str(), flags).at(Part::OpenTree)
+        Source::Filesystem { kind, flags, parameters } => {
+            make(kind.as_c_str(), flags, parameters, attributes)
         }
+        Source::FilesystemOr { kind, flags, parameters, instead } => {
+            match make(kind.as_c_str(), flags, parameters, attributes) {
+                Err(Failure { errno: Errno::PERM, .. }) => clone_path(instead.as_c_str(), true, attributes),
+                outcome => outcome,
+            }
+        }
+        Source::Tree { fd } => {
+            let tree = masu_sys::fd::inherited(fd.0).at(Part::Open)?;
+            set_attributes(tree.as_fd(), attributes, MountSetattrFlags::EMPTY_PATH)?;
+            Ok(tree)
+        }
+        Source::Path { path, recursive } => clone_path(path.as_c_str(), recursive, attributes),
     }
 }
 
-/// Makes an instance of a file system.
-fn make(kind: &CStr, flags: Texts<'_>, parameters: Texts<'_>) -> Result<OwnedFd> {
+fn clone_path(path: &CStr, recursive: bool, attributes: Attributes) -> Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
+    let tree = rustix::mount::open_tree(CWD, path, flags).at(Part::OpenTree)?;
+    set_attributes(tree.as_fd(), attributes, MountSetattrFlags::EMPTY_PATH)?;
+    Ok(tree)
+}
+
+/// Makes an instance of a file system. Its attributes come with the mount, not after it: where only a read-only one
+/// may be mounted, as below a container whose own is locked so, the kernel looks at these.
+fn make(kind: &CStr, flags: Texts<'_>, parameters: Texts<'_>, attributes: Attributes) -> Result<OwnedFd> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).at(Part::FsOpen)?;
-    match configure(context.as_fd(), flags, parameters) {
+    match configure(context.as_fd(), flags, parameters, attributes) {
         Ok(tree) => Ok(tree),
         Err(failure) => Err(Failure { log: Some(context), ..failure }),
     }
 }
 
-fn configure(context: BorrowedFd<'_>, flags: Texts<'_>, mut parameters: Texts<'_>) -> Result<OwnedFd> {
+fn configure(
+    context: BorrowedFd<'_>,
+    flags: Texts<'_>,
+    parameters: Texts<'_>,
+    attributes: Attributes,
+) -> Result<OwnedFd> {
+    set_parameters(context, flags, parameters)?;
+    rustix::mount::fsconfig_create(context).at(Part::FsCreate)?;
+    // A new mount has nothing to clear.
+    let attributes = bits(attributes.set)?;
+    rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).at(Part::FsMount)
+}
+
+fn set_parameters(context: BorrowedFd<'_>, flags: Texts<'_>, mut parameters: Texts<'_>) -> Result<()> {
     while let (Some(name), Some(value)) = (parameters.next(), parameters.next()) {
         rustix::mount::fsconfig_set_string(context, name, value).at(Part::FsConfig)?;
     }
     for name in flags {
         rustix::mount::fsconfig_set_flag(context, name).at(Part::FsConfig)?;
     }
-    rustix::mount::fsconfig_create(context).at(Part::FsCreate)?;
-    rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).at(Part::FsMount)
+    Ok(())
 }
 
 /// Makes a path and all below it read-only, by a mount of itself. A missing one is skipped, as the
@@ -111,20 +203,22 @@ pub(crate) fn is_directory(file: BorrowedFd<'_>) -> Result<bool> {
     Ok(FileType::from_raw_mode(status.st_mode) == FileType::Directory)
 }
 
-const READ_ONLY: Attributes = Attributes { set: MountAttrFlags::MOUNT_ATTR_RDONLY.bits() as u64, clear: 0 };
+pub(crate) const READ_ONLY: Attributes =
+    Attributes { set: MountAttrFlags::MOUNT_ATTR_RDONLY.bits() as u64, clear: 0 };
 
 fn set_attributes(tree: BorrowedFd<'_>, attributes: Attributes, flags: MountSetattrFlags) -> Result<()> {
     if attributes.is_empty() {
         return Ok(());
     }
-    let bits = |bits| {
-        u32::try_from(bits)
-            .map(MountAttrFlags::from_bits_retain)
-            .map_err(|_| fail(Part::SetAttributes, Errno::INVAL))
-    };
     let change =
         MountAttr { set: bits(attributes.set)?, clear: bits(attributes.clear)?, ..MountAttr::default() };
     mount_setattr(tree, c"", flags, &change).at(Part::SetAttributes)
+}
+
+fn bits(bits: u64) -> Result<MountAttrFlags> {
+    u32::try_from(bits)
+        .map(MountAttrFlags::from_bits_retain)
+        .map_err(|_| fail(Part::SetAttributes, Errno::INVAL))
 }
 
 fn propagate(tree: BorrowedFd<'_>, change: Propagation) -> Result<()> {
@@ -139,4 +233,11 @@ fn propagate(tree: BorrowedFd<'_>, change: Propagation) -> Result<()> {
     flags.set(MountSetattrFlags::RECURSIVE, change.recursive);
     let change = MountAttr { propagation: mode, ..MountAttr::default() };
     mount_setattr(tree, c"", flags, &change).at(Part::Propagate)
+}
+
+/// Sets the SELinux label of what is at a path below `root`.
+pub(crate) fn set_label(root: BorrowedFd<'_>, path: &CStr, label: &CStr) -> Result<()> {
+    let file = path::open(root, path, OFlags::RDONLY, IN_ROOT).at(Part::OpenTarget)?;
+    rustix::fs::fsetxattr(file, c"security.selinux", label.to_bytes(), XattrFlags::empty())
+        .at(Part::SetAttribute)
 }

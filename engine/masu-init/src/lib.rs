@@ -18,14 +18,17 @@
 #![forbid(unsafe_code)]
 
 mod channel;
+mod copy;
 mod device;
 mod failure;
 mod filesystem;
+mod hook;
 mod mask;
 mod passwd;
 mod path;
 mod process;
 mod root;
 mod run;
+mod terminal;
 
 pub use run::run;

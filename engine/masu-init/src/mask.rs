@@ -27,23 +27,23 @@ pub(crate) struct Masks {
 
 impl Masks {
     /// Covers `path` below `root`. A missing path needs no cover.
-    pub(crate) fn cover(&mut self, root: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    pub(crate) fn cover(&mut self, root: BorrowedFd<'_>, path: &CStr, parameters: Texts<'_>) -> Result<()> {
         let place = match path::open(root, path, OFlags::PATH, IN_ROOT) {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             outcome => outcome.at(Part::OpenTarget)?,
         };
         if is_directory(place.as_fd())? {
-            self.cover_directory(place.as_fd())
+            self.cover_directory(place.as_fd(), parameters)
         } else {
             self.cover_file(place.as_fd())
         }
     }
 
-    fn cover_directory(&mut self, place: BorrowedFd<'_>) -> Result<()> {
+    fn cover_directory(&mut self, place: BorrowedFd<'_>, parameters: Texts<'_>) -> Result<()> {
         if let Some(empty) = &self.empty {
             return attach(clone(empty.as_fd(), OpenTreeFlags::empty())?.as_fd(), place);
         }
-        let tree = make_empty()?;
+        let tree = make_empty(parameters)?;
         attach(tree.as_fd(), place)?;
         // Kept after it is attached: older kernels clone no tree that is still detached.
         self.empty = Some(tree);
@@ -74,14 +74,11 @@ fn open_null() -> Result<OwnedFd> {
     }
 }
 
-fn make_empty() -> Result<OwnedFd> {
-    let parameters = Texts::from_encoded(b"mode\x00555\0");
+fn make_empty(parameters: Texts<'_>) -> Result<OwnedFd> {
     let source = masu_program::Source::Filesystem {
         kind: masu_program::CText::new(c"tmpfs"),
         flags: Texts::default(),
-        parameters: parameters.unwrap_or_default(),
+        parameters,
     };
-    let tree = filesystem::open_source(&source)?;
-    filesystem::protect_mount(tree.as_fd())?;
-    Ok(tree)
+    filesystem::open_source(&source, filesystem::READ_ONLY)
 }

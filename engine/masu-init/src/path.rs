@@ -85,6 +85,23 @@ pub(crate) fn open_parent(
     path: &CStr,
     resolve: ResolveFlags,
 ) -> Result<(OwnedFd, Buffer)> {
+    let (above, name) = split(path)?;
+    Ok((make_directories(root, above.as_c_str(), resolve)?, name))
+}
+
+/// Like [`open_parent`], and makes nothing.
+pub(crate) fn find_parent(
+    root: BorrowedFd<'_>,
+    path: &CStr,
+    resolve: ResolveFlags,
+) -> Result<(OwnedFd, Buffer)> {
+    let (above, name) = split(path)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    Ok((open(root, above.as_c_str(), flags, resolve).at(Part::OpenTarget)?, name))
+}
+
+/// The directory that a path is in, from `/`, and its last component.
+fn split(path: &CStr) -> Result<(Buffer, Buffer)> {
     let bytes = relative(path).to_bytes();
     let split = bytes.iter().rposition(|byte| *byte == b'/');
     let (directory, name) = match split.and_then(|at| bytes.split_at_checked(at)) {
@@ -96,7 +113,7 @@ pub(crate) fn open_parent(
     above.append(directory).at(Part::OpenParent)?;
     let mut last = Buffer::new();
     last.append(name).at(Part::OpenParent)?;
-    Ok((make_directories(root, above.as_c_str(), resolve)?, last))
+    Ok((above, last))
 }
 
 fn make_directory(above: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {

@@ -4,7 +4,6 @@ use core::ffi::CStr;
 
 use masu_program::{Access, Identity, Namespaces, Part, Texts};
 use masu_sys::{
-    exec::{PointerBlock, execve},
     process::{CloneFlags, exit_group},
     signal::{self, SignalSet},
 };
@@ -41,25 +40,31 @@ pub(crate) fn hide_from_tracers() -> Result<()> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Part::SetDumpable)
 }
 
-/// Writes below the host's procfs: within it, and through no symbolic link but `self`.
-pub(crate) fn write_below_proc(proc: BorrowedFd<'_>, path: &CStr, value: &[u8]) -> Result<()> {
+/// Opens a file below the host's procfs for writing: within it, and through no symbolic link but `self`.
+pub(crate) fn open_below_proc(proc: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
-    let file = rustix::fs::openat2(proc, path, flags, Mode::empty(), resolve).at(Part::Open)?;
-    let written = rustix::io::write(&file, value).at(Part::Write)?;
+    rustix::fs::openat2(proc, path, flags, Mode::empty(), resolve).at(Part::Open)
+}
+
+/// Writes all of `value` by one write(2), as the kernel's own files want it.
+pub(crate) fn write(file: &OwnedFd, value: &[u8]) -> Result<()> {
+    let written = rustix::io::write(file, value).at(Part::Write)?;
     if written == value.len() { Ok(()) } else { Err(fail(Part::Write, Errno::INVAL)) }
 }
 
-/// Makes a new session keyring, which its owner may also search and link to, as for a login.
-pub(crate) fn join_keyring(name: &CStr) -> Result<()> {
-    const USER_SEARCH: u32 = 0x0008_0000;
+/// Joins the session keyring of this name, or makes it; `added` are permissions that it gets.
+pub(crate) fn join_keyring(name: &CStr, added: u32) -> Result<()> {
     let serial = match masu_sys::keyring::join_session(name) {
         // KERNEL(5.14): keyrings can be left out of a kernel; then there is nothing to keep apart.
         Err(Errno::NOSYS) => return Ok(()),
         outcome => outcome.at(Part::JoinKeyring)?,
     };
+    if added == 0 {
+        return Ok(());
+    }
     let permissions = masu_sys::keyring::permissions(serial).at(Part::JoinKeyring)?;
-    masu_sys::keyring::set_permissions(serial, permissions | USER_SEARCH).at(Part::JoinKeyring)
+    masu_sys::keyring::set_permissions(serial, permissions | added).at(Part::JoinKeyring)
 }
 
 /// Sets a limit of resources, by its number.
@@ -133,15 +138,20 @@ pub(crate) fn limit_capabilities(bounding: u64) -> Result<()> {
 
 /// Sets what the process may do: the effective, permitted and inheritable sets, and the ambient one.
 pub(crate) fn set_capabilities(sets: [u64; 3], ambient: u64) -> Result<()> {
-    let [effective, permitted, inheritable] = sets.map(CapabilitySet::from_bits_retain);
     // Before capset: what leaves the permitted set leaves the ambient set too, but nothing else clears it.
     rustix::thread::clear_ambient_capability_set().at(Part::RaiseAmbient)?;
-    rustix::thread::set_capabilities(None, CapabilitySets { effective, permitted, inheritable })
-        .at(Part::SetCapabilities)?;
+    drop_capabilities(sets)?;
     for capability in (0..=CAPABILITY_MAX).filter(|number| ambient >> number & 1 == 1) {
         masu_sys::capability::ambient_raise(capability).at(Part::RaiseAmbient)?;
     }
     Ok(())
+}
+
+/// Sets the effective, permitted and inheritable sets; the ambient set loses with them what they lose.
+pub(crate) fn drop_capabilities(sets: [u64; 3]) -> Result<()> {
+    let [effective, permitted, inheritable] = sets.map(CapabilitySet::from_bits_retain);
+    rustix::thread::set_capabilities(None, CapabilitySets { effective, permitted, inheritable })
+        .at(Part::SetCapabilities)
 }
 
 /// The working directory: entered as root, or as the user of the container where root may not.
@@ -215,16 +225,13 @@ pub(crate) fn await_start(fifo: &OwnedFd) -> Result<()> {
     }
 }
 
-/// Becomes the program. Nothing of masu is left: signals as a new process has them, and no descriptor but
-/// the standard streams and those to preserve.
-pub(crate) fn execute(
-    program: &CStr,
-    argv: &PointerBlock<'_>,
-    envp: &PointerBlock<'_>,
-    preserve: u32,
-) -> Result<()> {
-    masu_sys::fd::set_cloexec_range(3_u32.saturating_add(preserve), u32::MAX).at(Part::CloseRange)?;
+/// Leaves no descriptor to the program but the standard streams and those to preserve.
+pub(crate) fn close_descriptors(preserve: u32) -> Result<()> {
+    masu_sys::fd::set_cloexec_range(3_u32.saturating_add(preserve), u32::MAX).at(Part::CloseRange)
+}
+
+/// Signals as a new process has them. From here on one that ends a process ends this one.
+pub(crate) fn reset_signals() -> Result<()> {
     signal::reset_dispositions().at(Part::SetSignals)?;
-    signal::set_mask(SignalSet::empty()).at(Part::SetSignals)?;
-    Err(fail(Part::Execute, execve(program, argv, envp)))
+    signal::set_mask(SignalSet::empty()).at(Part::SetSignals).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use masu_program::{Entry, Part, Propagation, Source};
+use masu_program::{Attributes, Entry, Part, Propagation, Source};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
     fs::{CWD, OFlags},
@@ -25,13 +25,22 @@ pub(crate) fn set_propagation(propagation: Propagation) -> Result<()> {
 
 /// Attaches the root file system and opens it.
 ///
-/// It goes on top of `/`, not onto its own path: that path may be out of reach for a user namespace, and
-/// where it is attached does not matter, since the pivot moves it.
-pub(crate) fn attach(source: &Source<'_>) -> Result<OwnedFd> {
-    let tree = filesystem::open_source(source)?;
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    rustix::mount::move_mount(tree.as_fd(), c"", CWD, c"/", flags).at(Part::Attach)?;
+/// It goes on top of `/`, not onto its own path, unless a hook is to find it there: that path may be out of reach for a
+/// user namespace, and where it is attached does not matter to the pivot, which moves it.
+pub(crate) fn attach(source: &Source<'_>, place: &CStr) -> Result<OwnedFd> {
+    let tree = filesystem::open_source(source, Attributes::default())?;
+    put(tree.as_fd(), place)?;
     Ok(tree)
+}
+
+/// Moves the root on top of `/`, as [`attach`] leaves it without hooks.
+pub(crate) fn stack(root: BorrowedFd<'_>) -> Result<()> {
+    put(root, c"/")
+}
+
+fn put(tree: BorrowedFd<'_>, place: &CStr) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
+    rustix::mount::move_mount(tree, c"", CWD, place, flags).at(Part::Attach)
 }
 
 /// Opens a root that stays where it is.

@@ -2,12 +2,14 @@
 
 use core::ffi::CStr;
 
-use masu_program::{Fd, Part, Step, Steps, Texts};
+use masu_hook::{Hook, Tail};
+use masu_program::{EXECUTES, Fd, Frame, Part, Step, Steps, Texts};
 use masu_sys::{
-    exec::PointerBlock,
+    exec::{PointerBlock, execve},
     fd::inherited,
     memory::map_sealed,
     process::{CloneArgs, CloneFlags, Forked, exit_group, fork},
+    scheduling::{self, SchedAttr},
 };
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -16,82 +18,117 @@ use rustix::{
 };
 
 use crate::{
-    channel::Channel,
+    channel::{Channel, failure_frame},
     device,
-    failure::{At, Result, fail},
-    filesystem,
+    failure::{At, Failure, Result, fail},
+    filesystem, hook,
     mask::Masks,
     passwd::Home,
     path,
     process::{self, Directory},
     root,
+    terminal::Terminal,
 };
 
 /// Exit status of an init that could not do its work: the container never began.
 const FAILED: i32 = 1;
 
+/// The number of the step in a failure that comes before the first one.
+const NO_STEP: u32 = u32::MAX;
+
 /// Carries out the program whose descriptor is the first argument, over the channel that is the second.
 ///
 /// Returns only when it failed; the value is the exit status.
 pub fn run<'a>(mut arguments: impl Iterator<Item = &'a CStr>) -> i32 {
-    let (Some(program), Some(channel)) = (descriptor(arguments.nth(1)), descriptor(arguments.next())) else {
-        return FAILED;
-    };
-    let Ok(bytes) = map_sealed(program.as_fd()) else { return FAILED };
-    drop(program);
-    // Before any step, for a process that never forks; a fork repeats it, for what goes on is its child.
-    if process::leave_session().is_err() {
-        return FAILED;
-    }
-    // Files of the container get exactly the permissions that a step says; its own umask comes last.
-    rustix::process::umask(Mode::empty());
+    let (program, channel) = (arguments.nth(1), arguments.next());
+    // First the channel: without it nobody learns what else is wrong.
+    let Ok(channel) = descriptor(channel) else { return FAILED };
     let mut init = Init::new(Channel(channel));
+    let bytes = match begin(program) {
+        Ok(bytes) => bytes,
+        Err(failure) => {
+            init.report(NO_STEP, &failure);
+            return FAILED;
+        }
+    };
     for (number, step) in (0..).zip(Steps::new(bytes)) {
         let done = match step {
-            Ok(step) => init.step(&step),
+            Ok(step) => init.step(number, &step),
             Err(_) => Err(fail(Part::Decode, Errno::ILSEQ)),
         };
         if let Err(failure) = done {
-            init.channel.send_failure(number, &failure);
+            init.report(number, &failure);
             break;
         }
     }
     FAILED
 }
 
-fn descriptor(argument: Option<&CStr>) -> Option<OwnedFd> {
-    inherited(argument?.to_str().ok()?.parse().ok()?).ok()
+/// What comes before the first step. Returns the program.
+fn begin(program: Option<&CStr>) -> Result<&'static [u8]> {
+    let program = descriptor(program).at(Part::Open)?;
+    let bytes = map_sealed(program.as_fd()).at(Part::Read)?;
+    // Before any step, for a process that never forks; a fork repeats it, for what goes on is its child.
+    process::leave_session()?;
+    // Files of the container get exactly the permissions that a step says; its own umask comes last.
+    rustix::process::umask(Mode::empty());
+    Ok(bytes)
+}
+
+fn descriptor(argument: Option<&CStr>) -> rustix::io::Result<OwnedFd> {
+    let number = argument.and_then(|text| text.to_str().ok()?.parse().ok());
+    inherited(number.ok_or(Errno::BADF)?)
 }
 
 /// What one step leaves for later ones.
 struct Init<'a> {
-    channel: Channel,
+    /// The line to the engine; gone once the container waits for its start, and the engine for nothing.
+    channel: Option<Channel>,
     proc: Option<OwnedFd>,
+    exec_label: Option<OwnedFd>,
     root: Option<OwnedFd>,
     masks: Masks,
     directory: Directory,
     home: Home,
     found: Option<&'a CStr>,
+    said: Tail,
+    starter: Option<Starter>,
+    terminal: Terminal,
+}
+
+/// `masu start`, which listens at the fifo until the program runs.
+struct Starter {
+    fifo: OwnedFd,
+    /// The first step after the wait for it.
+    first: u32,
 }
 
 impl<'a> Init<'a> {
     fn new(channel: Channel) -> Self {
         Self {
-            channel,
+            channel: Some(channel),
             proc: None,
+            exec_label: None,
             root: None,
             masks: Masks::default(),
             directory: Directory::default(),
             home: Home::default(),
             found: None,
+            said: Tail::default(),
+            starter: None,
+            terminal: Terminal::default(),
         }
     }
 
     #[expect(clippy::too_many_lines, reason = "a flat list of steps, a line or two each")]
-    fn step(&mut self, step: &Step<'a>) -> Result<()> {
+    fn step(&mut self, number: u32, step: &Step<'a>) -> Result<()> {
         match *step {
             Step::HoldProc { proc } => self.proc = Some(adopt(proc)?),
             Step::ReleaseProc => self.proc = None,
+            Step::HoldExecLabel { path } => {
+                let file = process::open_below_proc(self.proc()?, path.as_c_str())?;
+                self.exec_label = Some(file);
+            }
             Step::AdjustOomScore { score } => {
                 self.write_below_proc(c"self/oom_score_adj", score.as_c_str())?
             }
@@ -106,7 +143,7 @@ impl<'a> Init<'a> {
             Step::Fork { namespaces, cgroup } => {
                 self.fork(CloneFlags::from_bits_truncate(namespaces.bits()), cgroup)?;
             }
-            Step::Barrier(barrier) => self.channel.wait_at(barrier)?,
+            Step::Barrier(barrier) => self.channel()?.wait_at(barrier)?,
             Step::AttachCgroup { tasks } => {
                 rustix::io::write(adopt(tasks)?, b"0").at(Part::Write)?;
             }
@@ -120,14 +157,24 @@ impl<'a> Init<'a> {
                 rustix::system::setdomainname(name.as_c_str().to_bytes()).at(Part::SetDomainname)?;
             }
             Step::WriteSysctl { path, value } => self.write_below_proc(path.as_c_str(), value.as_c_str())?,
-            Step::JoinKeyring { name } => process::join_keyring(name.as_c_str())?,
+            Step::JoinKeyring { name, permissions } => process::join_keyring(name.as_c_str(), permissions)?,
             Step::SetHostPropagation(propagation) | Step::SetRootPropagation(propagation) => {
                 root::set_propagation(propagation)?;
             }
-            Step::OpenRoot { source } => self.root = Some(root::attach(&source)?),
+            Step::OpenRoot { source, place } => self.root = Some(root::attach(&source, place.as_c_str())?),
+            Step::StackRoot => root::stack(self.root()?)?,
             Step::OpenRootDirectory { path } => self.root = Some(root::open(path.as_c_str())?),
             Step::Mount { source, target, attributes, recursive, propagation } => {
                 filesystem::mount(self.root()?, &source, &target, [attributes, recursive], propagation)?;
+            }
+            Step::Unmount { path } => filesystem::unmount(self.root()?, path.as_c_str())?,
+            Step::MountCopy { source, path, what, attributes, recursive, propagation } => {
+                let (path, attributes) = (path.as_c_str(), [attributes, recursive]);
+                filesystem::mount_copy(self.root()?, &source, path, what, attributes, propagation)?;
+            }
+            Step::ChangeMount { path, flags, parameters, attributes, recursive, propagation } => {
+                let (options, attributes) = ([flags, parameters], [attributes, recursive]);
+                filesystem::change(self.root()?, path.as_c_str(), options, attributes, propagation)?;
             }
             Step::MakeDevice { path, kind, mode, number, owner, source } => {
                 let node = device::Node { kind, mode, number, owner };
@@ -139,12 +186,26 @@ impl<'a> Init<'a> {
             Step::MakeDirectory { path } => {
                 path::make_directories(self.root()?, path.as_c_str(), path::IN_ROOT)?;
             }
-            Step::MaskPath { path } => {
+            Step::MaskPath { path, parameters } => {
                 let root = self.root.as_ref().ok_or(fail(Part::Open, Errno::BADF))?;
-                self.masks.cover(root.as_fd(), path.as_c_str())?;
+                self.masks.cover(root.as_fd(), path.as_c_str(), parameters)?;
+            }
+            Step::SetFileLabel { path, label } => {
+                filesystem::set_label(self.root()?, path.as_c_str(), label.as_c_str())?;
             }
             Step::ProtectPath { path } => filesystem::protect(self.root()?, path.as_c_str())?,
             Step::ProtectMount { path } => filesystem::protect_mount_at(self.root()?, path.as_c_str())?,
+            Step::RunHook { .. } => self.run_hook(step)?,
+            Step::OpenTerminal { uid, size } => {
+                let root = self.root.as_ref().ok_or(fail(Part::Open, Errno::BADF))?;
+                let channel = self.channel.as_ref().ok_or(fail(Part::Write, Errno::BADF))?;
+                self.terminal.open(root.as_fd(), uid, size, channel)?;
+            }
+            Step::MountConsole => {
+                let root = self.root.as_ref().ok_or(fail(Part::Open, Errno::BADF))?;
+                self.terminal.mount_console(root.as_fd())?;
+            }
+            Step::TakeTerminal => self.terminal.take()?,
             Step::EnterRoot(entry) => {
                 root::enter(self.root()?, entry)?;
                 self.root = None;
@@ -156,6 +217,20 @@ impl<'a> Init<'a> {
             Step::SetResourceLimit { resource, soft, hard } => {
                 process::set_resource_limit(resource, soft, hard)?
             }
+            Step::SetCpuAffinity { cpus } => {
+                // As many as the largest kernel has; filled here, where a constant would be a kilobyte of the file.
+                let all = [0xff; 1024];
+                scheduling::sched_setaffinity(cpus.unwrap_or(&all)).at(Part::SetAffinity)?;
+            }
+            Step::SetScheduler { policy, flags, nice, priority, times: (runtime, deadline, period) } => {
+                let attr = SchedAttr { policy, flags, nice, priority, runtime, deadline, period };
+                scheduling::sched_setattr(&attr).at(Part::SetScheduler)?;
+            }
+            Step::SetIoPriority { value } => scheduling::ioprio_set(value).at(Part::SetIoPriority)?,
+            Step::SetMemoryPolicy { mode, nodes } => {
+                scheduling::set_mempolicy(mode, nodes).at(Part::SetMemoryPolicy)?;
+            }
+            Step::SetPersonality { domain } => scheduling::personality(domain).at(Part::SetPersonality)?,
             Step::SetUmask { mask } => {
                 rustix::process::umask(Mode::from_bits_truncate(mask));
             }
@@ -164,17 +239,81 @@ impl<'a> Init<'a> {
             Step::SetCapabilities { effective, permitted, inheritable, ambient } => {
                 process::set_capabilities([effective, permitted, inheritable], ambient)?;
             }
+            Step::SetExecLabel { label } => {
+                let file = self.exec_label.take().ok_or(fail(Part::Open, Errno::BADF))?;
+                process::write(&file, label.as_c_str().to_bytes())?;
+            }
             Step::ForbidNewPrivileges => {
                 rustix::thread::set_no_new_privs(true).at(Part::SetNoNewPrivileges)?
             }
             Step::FindHome { uid } => self.home.find(uid)?,
             Step::FindProgram { programs } => self.found = Some(process::find_program(programs)?),
-            Step::AwaitStart { fifo } => process::await_start(&adopt(fifo)?)?,
-            Step::Execute { preserve, arguments, environment } => {
-                self.execute(preserve, arguments, environment)?;
+            Step::AwaitStart { fifo, reporting } => {
+                let fifo = adopt(fifo)?;
+                self.channel = None;
+                process::await_start(&fifo)?;
+                self.starter = reporting.then_some(Starter { fifo, first: number + 1 });
             }
+            Step::CloseDescriptors { preserve } => process::close_descriptors(preserve)?,
+            Step::ResetSignals => process::reset_signals()?,
+            Step::LoadFilter { program, flags } => {
+                masu_sys::seccomp::set_filter(program, flags).at(Part::LoadFilter)?;
+            }
+            Step::LoadFilterWithListener { program, flags } => {
+                let listener = masu_sys::seccomp::set_filter_with_listener(program, flags);
+                let listener = listener.at(Part::LoadFilter)?;
+                self.channel()?.send_descriptor(&Frame::Listener, listener.as_fd())?;
+            }
+            Step::DropCapabilities { effective, permitted, inheritable } => {
+                process::drop_capabilities([effective, permitted, inheritable])?;
+            }
+            Step::Execute { arguments, environment } => self.execute(arguments, environment)?,
         }
         Ok(())
+    }
+
+    /// Tells whoever waits for us that a step failed: the engine, or `start` once it has let us go on.
+    fn report(&self, number: u32, failure: &Failure) {
+        match &self.starter {
+            Some(Starter { fifo, first }) => {
+                let frame = failure_frame(number.wrapping_sub(*first), failure, &self.said);
+                // ignored: a `start` that is gone learns nothing, and the process ends in any case.
+                let _ = rustix::io::write(fifo, &frame.encode());
+            }
+            None => {
+                if let Some(channel) = &self.channel {
+                    channel.send_failure(&failure_frame(number, failure, &self.said));
+                }
+            }
+        }
+    }
+
+    fn run_hook(&mut self, step: &Step<'_>) -> Result<()> {
+        let Step::RunHook { path, arguments, environment, with_home, outputs, timeout, state, state_end } =
+            *step
+        else {
+            return Ok(());
+        };
+        let [output, error] = outputs;
+        let (output, error) = (output.map(adopt).transpose()?, error.map(adopt).transpose()?);
+        let home = self.home.variable().filter(|_| with_home);
+        let environment = block(environment, home)?;
+        let hook = Hook {
+            program: path.as_c_str(),
+            arguments: &block(arguments, None)?,
+            environment: &environment,
+            directory: self.root.as_ref().map(AsFd::as_fd),
+            outputs: [output.as_ref().map(AsFd::as_fd), error.as_ref().map(AsFd::as_fd)],
+            input: [state.as_c_str().to_bytes(), &[], state_end.as_c_str().to_bytes()],
+            timeout,
+            // An engine that dies is not there to kill us, or to hear how the hook ends; until `start` there is one.
+            interrupt: self.channel.as_ref().map(|channel| channel.0.as_fd()),
+        };
+        hook::run(&hook, &mut self.said)
+    }
+
+    fn channel(&self) -> Result<&Channel> {
+        self.channel.as_ref().ok_or(fail(Part::Write, Errno::BADF))
     }
 
     fn root(&self) -> Result<BorrowedFd<'_>> {
@@ -182,8 +321,11 @@ impl<'a> Init<'a> {
     }
 
     fn write_below_proc(&self, path: &CStr, value: &CStr) -> Result<()> {
-        let proc = self.proc.as_ref().ok_or(fail(Part::Open, Errno::BADF))?;
-        process::write_below_proc(proc.as_fd(), path, value.to_bytes())
+        process::write(&process::open_below_proc(self.proc()?, path)?, value.to_bytes())
+    }
+
+    fn proc(&self) -> Result<BorrowedFd<'_>> {
+        self.proc.as_ref().map(AsFd::as_fd).ok_or(fail(Part::Open, Errno::BADF))
     }
 
     /// Goes on in a child of the engine; the process so far ends here.
@@ -194,24 +336,31 @@ impl<'a> Init<'a> {
         match fork(&arguments).at(Part::Fork)? {
             Forked::Child => process::leave_session(),
             Forked::Parent { pid, .. } => {
-                let sent = self.channel.send_forked(pid.as_raw_nonzero().get());
+                let sent = self.channel()?.send_forked(pid.as_raw_nonzero().get());
                 exit_group(if sent.is_ok() { 0 } else { FAILED })
             }
         }
     }
 
-    fn execute(&self, preserve: u32, arguments: Texts<'_>, environment: Texts<'_>) -> Result<()> {
+    fn execute(&self, arguments: Texts<'_>, environment: Texts<'_>) -> Result<()> {
         let program = self.found.ok_or(fail(Part::Execute, Errno::NOENT))?;
-        let mut argv = PointerBlock::with_capacity(arguments.len()).at(Part::Allocate)?;
-        for argument in arguments {
-            argv.push(argument).at(Part::Allocate)?;
+        let argv = block(arguments, None)?;
+        let envp = block(environment, self.home.variable())?;
+        if let Some(Starter { fifo, .. }) = &self.starter {
+            // ignored: a `start` that is gone learns nothing; the program runs all the same.
+            let _ = rustix::io::write(fifo, &[EXECUTES]);
         }
-        let mut envp = PointerBlock::with_capacity(environment.len() + 1).at(Part::Allocate)?;
-        for variable in environment.chain(self.home.variable()) {
-            envp.push(variable).at(Part::Allocate)?;
-        }
-        process::execute(program, &argv, &envp, preserve)
+        Err(fail(Part::Execute, execve(program, &argv, &envp)))
     }
+}
+
+/// The texts, and perhaps one more, as execve(2) takes them.
+fn block<'a>(texts: Texts<'a>, more: Option<&'a CStr>) -> Result<PointerBlock<'a>> {
+    let mut block = PointerBlock::with_capacity(texts.len() + 1).at(Part::Allocate)?;
+    for text in texts.chain(more) {
+        block.push(text).at(Part::Allocate)?;
+    }
+    Ok(block)
 }
 
 /// Takes the descriptor that the engine left under this number; it is closed when the step is done.

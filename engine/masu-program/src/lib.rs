@@ -18,10 +18,10 @@ mod frame;
 mod step;
 mod text;
 
-pub use frame::{Barrier, DETAIL_SIZE, FRAME_SIZE, Frame, Part};
+pub use frame::{Barrier, DETAIL_SIZE, EXECUTES, FRAME_SIZE, Frame, Part};
 pub use step::{
-    Access, Attributes, DeviceSource, Entry, Fd, FileKind, Identity, Namespaces, Propagation, Source, Step,
-    Target,
+    Access, Attributes, CopyUp, DeviceSource, Entry, Fd, FileKind, Identity, Namespaces, Propagation, Source,
+    Step, Target,
 };
 pub use text::{CText, Texts};
 
@@ -84,7 +84,6 @@ mod tests {
             Step::AttachCgroup { tasks: Fd(7) },
             Step::Barrier(Barrier::Ready),
             Step::Execute {
-                preserve: 0,
                 arguments: Texts::from_encoded(b"sh\0-c\0\0").expect("texts"),
                 environment: Texts::from_encoded(b"").expect("texts"),
             },

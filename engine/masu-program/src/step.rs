@@ -19,6 +19,13 @@ pub enum Step<'a> {
     },
     /// Lets go of the host's procfs: nothing of the host is open when the container's paths are walked.
     ReleaseProc,
+    /// Opens a file below the host's procfs for [`SetExecLabel`](Self::SetExecLabel): after the last fork, for the kernel
+    /// takes a label from the opener alone (Linux 5.13), and while the host's procfs, proven to be one, is still held
+    /// (CVE-2019-16884, CVE-2025-52881).
+    HoldExecLabel {
+        /// Path below `/proc`, such as `self/attr/exec`.
+        path: CText<'a>,
+    },
     /// Writes `score` to the process's own `oom_score_adj`, proc(5), below the host's procfs.
     AdjustOomScore {
         /// -1000 to 1000, in decimal.
@@ -72,26 +79,33 @@ pub enum Step<'a> {
         /// The name.
         name: CText<'a>,
     },
-    /// Writes a kernel parameter, proc_sys(5), below the host's procfs; never through a mount, never through
-    /// a symbolic link (CVE-2025-52881). It is the parameter of the namespaces that the process is in.
+    /// Writes a kernel parameter, proc_sys(5), or a label of the process's own, below the host's procfs; never through a
+    /// mount, never through a symbolic link but `self` (CVE-2025-52881). It is the parameter of the namespaces that the
+    /// process is in.
     WriteSysctl {
         /// Path below `/proc`, such as `sys/net/ipv4/ip_forward`.
         path: CText<'a>,
         /// What to write.
         value: CText<'a>,
     },
-    /// Joins a new session keyring, session-keyring(7), so that the host's keys stay outside.
+    /// Joins the session keyring of a name, session-keyring(7), or makes it, so that the host's keys stay outside.
     JoinKeyring {
         /// Its name.
         name: CText<'a>,
+        /// Permission bits that it gets beside its own, keyctl_setperm(3); 0 changes nothing.
+        permissions: u32,
     },
     /// Changes how mounts at and below `/` propagate, while the host's tree is still in view.
     SetHostPropagation(Propagation),
-    /// Attaches the root file system on top of `/` and keeps it: all paths below are resolved in it.
+    /// Attaches the root file system and keeps it: all paths below are resolved in it.
     OpenRoot {
         /// Where it comes from.
         source: Source<'a>,
+        /// The directory of the host that it covers: `/`, or its own path where hooks are to find it there.
+        place: CText<'a>,
     },
+    /// Moves the root, which hooks have seen at its own path, on top of `/`.
+    StackRoot,
     /// Keeps the current `/` as the root in which paths are resolved: no mount namespace, nothing to attach.
     OpenRootDirectory {
         /// Path on the host.
@@ -103,6 +117,41 @@ pub enum Step<'a> {
         source: Source<'a>,
         /// Where it goes.
         target: Target<'a>,
+        /// What changes on the mount itself.
+        attributes: Attributes,
+        /// What changes on it and on all below.
+        recursive: Attributes,
+        /// How it propagates; in order.
+        propagation: [Option<Propagation>; 2],
+    },
+    /// Takes the topmost mount at a path away. No symbolic link on the way is followed: it could lead to another mount.
+    Unmount {
+        /// Path below the root of the mount; not `/`.
+        path: CText<'a>,
+    },
+    /// Makes a mount that begins with what the directory that it covers holds, and attaches it.
+    MountCopy {
+        /// Where it comes from: a new instance of a file system.
+        source: Source<'a>,
+        /// Path below the root.
+        path: CText<'a>,
+        /// What of the directory is copied.
+        what: CopyUp,
+        /// What changes on the mount itself.
+        attributes: Attributes,
+        /// What changes on it and on all below.
+        recursive: Attributes,
+        /// How it propagates; in order.
+        propagation: [Option<Propagation>; 2],
+    },
+    /// Changes the mount at a path below the root: mount_setattr(2), and fspick(2) for its file system.
+    ChangeMount {
+        /// Path below the root.
+        path: CText<'a>,
+        /// Parameters of the file system without a value.
+        flags: Texts<'a>,
+        /// Parameters with one: name and value by turns.
+        parameters: Texts<'a>,
         /// What changes on the mount itself.
         attributes: Attributes,
         /// What changes on it and on all below.
@@ -143,6 +192,15 @@ pub enum Step<'a> {
     MaskPath {
         /// Path below the root.
         path: CText<'a>,
+        /// Parameters of the tmpfs that the empty directory is: name and value by turns.
+        parameters: Texts<'a>,
+    },
+    /// Sets a file's `security.selinux`, setxattr(2): for a file system that takes no label with its mount.
+    SetFileLabel {
+        /// Path below the root.
+        path: CText<'a>,
+        /// The label.
+        label: CText<'a>,
     },
     /// Makes a path and all below read-only by a mount of itself. A missing one is skipped.
     ProtectPath {
@@ -154,10 +212,42 @@ pub enum Step<'a> {
         /// Path below the root of the mount; `/` for the root itself.
         path: CText<'a>,
     },
+    /// Runs a hook in a child, and waits for its end: in the root's directory until the root is entered, and in the
+    /// process's own afterwards.
+    RunHook {
+        /// The program.
+        path: CText<'a>,
+        /// The arguments, the name first.
+        arguments: Texts<'a>,
+        /// The environment.
+        environment: Texts<'a>,
+        /// Whether `HOME` is added to it, if it was looked up.
+        with_home: bool,
+        /// Files of the host for its standard output and its standard error.
+        outputs: [Option<Fd>; 2],
+        /// Seconds after which it is killed.
+        timeout: Option<u32>,
+        /// The container's state up to the pid, which init knows.
+        state: CText<'a>,
+        /// The state from there on.
+        state_end: CText<'a>,
+    },
+    /// Makes a pair of terminals, pty(7), in the devpts at `/dev/pts` below the root, and sends the master to the
+    /// engine. The slave is what the kernel gives for the master, never a path (CVE-2025-52565).
+    OpenTerminal {
+        /// Owner of the slave; its group is the file system's choice (`gid=`).
+        uid: u32,
+        /// Rows and columns, where they are known.
+        size: Option<(u16, u16)>,
+    },
+    /// Mounts the slave on `/dev/console` below the root, through no symbolic link (CVE-2026-88264).
+    MountConsole,
     /// Makes the root the process's `/`.
     EnterRoot(Entry),
     /// Changes how the new `/` propagates.
     SetRootPropagation(Propagation),
+    /// Makes the slave the controlling terminal of the session, ioctl_tty(2) `TIOCSCTTY`, and the three standard streams.
+    TakeTerminal,
     /// setrlimit(2) to at least these values: with the engine's privileges, before a user namespace is entered.
     RaiseResourceLimit {
         /// The number of the resource, getrlimit(2).
@@ -175,6 +265,41 @@ pub enum Step<'a> {
         soft: u64,
         /// Hard limit; `u64::MAX` for none.
         hard: u64,
+    },
+    /// sched_setaffinity(2): the CPUs that the process runs on, of those that its cgroup has.
+    SetCpuAffinity {
+        /// One bit for each; `None` for all.
+        cpus: Option<&'a [u8]>,
+    },
+    /// sched_setattr(2)
+    SetScheduler {
+        /// `SCHED_*`
+        policy: u32,
+        /// `SCHED_FLAG_*`
+        flags: u64,
+        /// Nice value.
+        nice: i32,
+        /// Real-time priority.
+        priority: u32,
+        /// Runtime, deadline and period, in nanoseconds.
+        times: (u64, u64, u64),
+    },
+    /// ioprio_set(2)
+    SetIoPriority {
+        /// Class and priority in one.
+        value: u16,
+    },
+    /// set_mempolicy(2)
+    SetMemoryPolicy {
+        /// `MPOL_*`, and `MPOL_F_*`.
+        mode: u32,
+        /// One bit for each memory node.
+        nodes: &'a [u8],
+    },
+    /// personality(2)
+    SetPersonality {
+        /// `PER_*`
+        domain: u32,
     },
     /// umask(2)
     SetUmask {
@@ -204,6 +329,11 @@ pub enum Step<'a> {
         /// One bit for each capability.
         ambient: u64,
     },
+    /// Writes to the file that was opened for it what the next execve(2) of this process, or of a hook, changes to.
+    SetExecLabel {
+        /// `exec PROFILE` for AppArmor; the label itself for SELinux.
+        label: CText<'a>,
+    },
     /// prctl(2) `PR_SET_NO_NEW_PRIVS`
     ForbidNewPrivileges,
     /// Reads the home directory of a user from the container's `/etc/passwd`, for the environment; `/` if
@@ -221,11 +351,42 @@ pub enum Step<'a> {
     AwaitStart {
         /// The fifo, opened for reading and writing.
         fifo: Fd,
+        /// Whether `start` listens at the fifo until the program runs: a failure is then sent there, with the number
+        /// of the step counted from the next one.
+        reporting: bool,
+    },
+    /// Lets the descriptors of init and the engine end with the execve(2), close_range(2).
+    CloseDescriptors {
+        /// Number of descriptors after standard error that stay open.
+        preserve: u32,
+    },
+    /// Gives the process the signals of a new one: none blocked, none ignored.
+    ResetSignals,
+    /// Loads the filter for system calls, seccomp(2). What follows passes through it.
+    LoadFilter {
+        /// The program, `struct sock_filter[]`.
+        program: &'a [u8],
+        /// `SECCOMP_FILTER_FLAG_*`.
+        flags: u32,
+    },
+    /// Loads a filter that asks a listener about calls, seccomp_unotify(2), and hands that listener to the engine.
+    LoadFilterWithListener {
+        /// The program, `struct sock_filter[]`.
+        program: &'a [u8],
+        /// `SECCOMP_FILTER_FLAG_*`.
+        flags: u32,
+    },
+    /// capset(2): gives up the capability that loading the filter took.
+    DropCapabilities {
+        /// One bit for each capability.
+        effective: u64,
+        /// One bit for each capability.
+        permitted: u64,
+        /// One bit for each capability.
+        inheritable: u64,
     },
     /// execve(2): the end of init, and the beginning of the container's process.
     Execute {
-        /// Number of descriptors after standard error that stay open.
-        preserve: u32,
         /// The arguments, the name first.
         arguments: Texts<'a>,
         /// The environment.
@@ -234,16 +395,16 @@ pub enum Step<'a> {
 }
 
 impl Step<'_> {
-    /// The step with its descriptor's number replaced by what `open` gives for it.
+    /// The step with the numbers of its descriptors replaced by what `open` gives for them.
     #[must_use]
-    pub fn with_descriptor(self, open: impl FnOnce(Fd) -> Fd) -> Self {
+    pub fn with_descriptors(self, mut open: impl FnMut(Fd) -> Fd) -> Self {
         match self {
             Self::HoldProc { proc } => Self::HoldProc { proc: open(proc) },
             Self::JoinNamespaces { fd, namespaces } => Self::JoinNamespaces { fd: open(fd), namespaces },
             Self::Fork { namespaces, cgroup } => Self::Fork { namespaces, cgroup: cgroup.map(open) },
             Self::AttachCgroup { tasks } => Self::AttachCgroup { tasks: open(tasks) },
-            Self::OpenRoot { source: Source::Tree { fd } } => {
-                Self::OpenRoot { source: Source::Tree { fd: open(fd) } }
+            Self::OpenRoot { source: Source::Tree { fd }, place } => {
+                Self::OpenRoot { source: Source::Tree { fd: open(fd) }, place }
             }
             Self::Mount { source: Source::Tree { fd }, target, attributes, recursive, propagation } => {
                 let source = Source::Tree { fd: open(fd) };
@@ -253,7 +414,11 @@ impl Step<'_> {
                 let source = DeviceSource::Tree(open(fd));
                 Self::MakeDevice { path, kind, mode, number, owner, source }
             }
-            Self::AwaitStart { fifo } => Self::AwaitStart { fifo: open(fifo) },
+            Self::RunHook { path, arguments, environment, with_home, outputs, timeout, state, state_end } => {
+                let outputs = outputs.map(|output| output.map(&mut open));
+                Self::RunHook { path, arguments, environment, with_home, outputs, timeout, state, state_end }
+            }
+            Self::AwaitStart { fifo, reporting } => Self::AwaitStart { fifo: open(fifo), reporting },
             step => step,
         }
     }
@@ -275,6 +440,17 @@ pub enum Source<'a> {
         flags: Texts<'a>,
         /// Parameters with one: name and value by turns.
         parameters: Texts<'a>,
+    },
+    /// A new instance of procfs or sysfs; where the kernel refuses it (EPERM), the host's with all that is mounted below.
+    FilesystemOr {
+        /// Its type.
+        kind: CText<'a>,
+        /// Parameters without a value.
+        flags: Texts<'a>,
+        /// Parameters with one: name and value by turns.
+        parameters: Texts<'a>,
+        /// Path on the host.
+        instead: CText<'a>,
     },
     /// A detached tree that the engine cloned from the host with open_tree(2).
     Tree {
@@ -298,6 +474,15 @@ pub struct Target<'a> {
     pub path: CText<'a>,
     /// Whether a symbolic link on the way is an error, as for `/proc` and `/sys` (CVE-2019-19921).
     pub no_symlinks: bool,
+}
+
+/// What a new mount begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CopyUp {
+    /// What the directory that it covers holds.
+    Content,
+    /// The same, with that directory's own owner and permissions.
+    Directory,
 }
 
 /// Attributes of a mount, as mount_setattr(2) has them.

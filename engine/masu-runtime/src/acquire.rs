@@ -15,7 +15,9 @@ use rustix::{
 
 use crate::{
     error::{Error, Result},
-    plan::{Origin, Plan, Want},
+    hooks::open_output,
+    id_mapped,
+    plan::{Origin, Plan, TreePropagation, Want},
 };
 
 /// What the engine has open already.
@@ -46,17 +48,24 @@ fn open(origin: Origin, want: &Want, held: &Held) -> Result<OwnedFd> {
             let found = held.join.tasks.iter().find(|(name, _)| name == hierarchy);
             duplicate(origin, found.map(|(_, tasks)| tasks))
         }
-        Want::Namespace { path } => {
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty())
-                .map_err(|errno| failed(origin, format!("open namespace {path:?}"), errno))
-        }
-        Want::Tree { path, recursive, keep_propagation, only_procfs } => {
-            let tree = open_tree(origin, path, *recursive, *keep_propagation)?;
+        Want::Namespace { path } => open_namespace(origin, path),
+        Want::Tree { path, recursive, propagation, only_procfs, id_map } => {
+            let tree = open_tree(origin, path, *recursive, *propagation)?;
+            if let Some(id_map) = id_map {
+                id_mapped::apply(origin, path, &tree, id_map, &held.proc)?;
+            }
             if *only_procfs { check_procfs(origin, path, tree) } else { Ok(tree) }
         }
         Want::Device { path, number } => open_device(origin, path, *number),
+        Want::Output { path } => {
+            open_output(path).map_err(|errno| failed(origin, format!("open {path:?}"), errno))
+        }
     }
+}
+
+pub(crate) fn open_namespace(origin: Origin, path: &str) -> Result<OwnedFd> {
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| failed(origin, format!("open namespace {path:?}"), errno))
 }
 
 /// Init closes what a step used, so each step gets a descriptor of its own.
@@ -66,15 +75,21 @@ fn duplicate(origin: Origin, held: Option<&OwnedFd>) -> Result<OwnedFd> {
 }
 
 /// Clones a tree of the host's mounts, detached from all that happens on the host.
-fn open_tree(origin: Origin, path: &str, recursive: bool, keep_propagation: bool) -> Result<OwnedFd> {
+fn open_tree(origin: Origin, path: &str, recursive: bool, kept: TreePropagation) -> Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     let tree = rustix::mount::open_tree(CWD, path, flags)
         .map_err(|errno| failed(origin, format!("open_tree {path:?}"), errno))?;
-    if !keep_propagation {
-        let flags = MountSetattrFlags::EMPTY_PATH | MountSetattrFlags::RECURSIVE;
-        let slave = MountAttr { propagation: Some(Propagation::Slave), ..MountAttr::default() };
-        mount_setattr(tree.as_fd(), c"", flags, &slave)
+    let change = match kept {
+        TreePropagation::Kept => None,
+        TreePropagation::SharedBelow => Some((Propagation::Private, MountSetattrFlags::EMPTY_PATH)),
+        TreePropagation::Slave => {
+            Some((Propagation::Slave, MountSetattrFlags::EMPTY_PATH | MountSetattrFlags::RECURSIVE))
+        }
+    };
+    if let Some((mode, flags)) = change {
+        let change = MountAttr { propagation: Some(mode), ..MountAttr::default() };
+        mount_setattr(tree.as_fd(), c"", flags, &change)
             .map_err(|errno| failed(origin, format!("mount_setattr {path:?}"), errno))?;
     }
     Ok(tree)

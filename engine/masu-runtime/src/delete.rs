@@ -2,9 +2,9 @@
 //!
 //! Whatever ends the engine on the way, what is left can be found again: the state goes last.
 
-use alloc::format;
+use alloc::{format, string::String, vec::Vec};
 
-use masu_spec::Status;
+use masu_spec::{Status, parse_config};
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     io::Errno,
@@ -13,6 +13,9 @@ use rustix::{
 
 use crate::{
     error::{Doing, Error, Result},
+    hooks::{EngineHooks, Environment, HookOutputs, HookState},
+    host::open_proc,
+    intel_rdt,
     state::Container,
     store::Store,
 };
@@ -29,21 +32,27 @@ pub enum DeleteMode {
     Force,
 }
 
-/// Removes a container.
+/// Removes a container, and runs its `poststop` hooks: what they do wrong are warnings, which are returned.
+/// `environment` is that of hooks which have none.
 ///
 /// # Errors
 /// When it runs and is not to be forced, or when something of it cannot be removed.
-pub fn delete(store: &Store, id: &str, mode: DeleteMode) -> Result<()> {
-    let directory = match store.open(id) {
-        Err(Error::NotFound { .. }) if mode == DeleteMode::Force => return Ok(()),
+pub fn delete(
+    store: &Store,
+    id: &str,
+    mode: DeleteMode,
+    environment: Environment<'_>,
+) -> Result<Vec<String>> {
+    // A create that is under way ends first.
+    let directory = match store.lock(id) {
+        Err(Error::NotFound { .. }) if mode == DeleteMode::Force => return Ok(Vec::new()),
         outcome => outcome?,
     };
-    // A create that is under way ends first.
-    directory.lock()?;
-    let container = match store.load(id) {
-        Err(Error::Damaged { .. }) if mode == DeleteMode::Force => return store.remove(id, &directory),
-        Err(Error::NotFound { .. }) if mode == DeleteMode::Force => return Ok(()),
-        outcome => outcome?,
+    let container = match Store::load_locked(id, directory) {
+        Err((Error::Damaged { .. }, directory)) if mode == DeleteMode::Force => {
+            return store.remove(id, &directory).map(|()| Vec::new());
+        }
+        outcome => outcome.map_err(|(error, _)| error)?,
     };
     let status = container.status()?;
     match (status, mode) {
@@ -56,17 +65,40 @@ pub fn delete(store: &Store, id: &str, mode: DeleteMode) -> Result<()> {
         }
     }
     end_processes(&container)?;
-    container.cgroup().remove()?;
-    store.remove(id, &directory)
+    remove_cgroup(&container)?;
+    if container.record.intel_rdt.is_some() {
+        intel_rdt::remove(&container, &open_proc()?)?;
+    }
+    // Before the copy of it goes; the bundle's may have changed since.
+    let json = container.record.hooks_at_end.then(|| container.read_config());
+    store.remove(id, &container.directory)?;
+    Ok(json.map_or_else(Vec::new, |json| run_poststop(&container, json, environment)))
 }
 
-fn end_processes(container: &Container) -> Result<()> {
+/// Runs the hooks of a container that is gone.
+fn run_poststop(container: &Container, json: Result<Vec<u8>>, environment: Environment<'_>) -> Vec<String> {
+    let json = match json {
+        Ok(json) => json,
+        Err(error) => return alloc::vec![format!("hooks.poststop: {error}")],
+    };
+    match parse_config(&json) {
+        Ok(config) => {
+            let annotations = &container.annotations;
+            let state = HookState { id: &container.id, bundle: &container.bundle, annotations };
+            let outputs = HookOutputs::find(|name| annotations.get(name).map(String::as_str));
+            EngineHooks { hooks: &config.hooks, state, environment, outputs }.run_poststop()
+        }
+        Err(error) => alloc::vec![format!("hooks.poststop: {error}")],
+    }
+}
+
+pub(crate) fn end_processes(container: &Container) -> Result<()> {
     if let Some(process) = container.open_process()? {
         match masu_sys::process::pidfd_send_signal(rustix::fd::AsFd::as_fd(&process), 9) {
             Err(Errno::SRCH) => {}
             outcome => outcome.doing(|| format!("kill container {:?}", container.id))?,
         }
-        if container.is_frozen() {
+        if container.cgroup().is_frozen()? {
             container.cgroup().thaw()?;
         }
         wait_for_end(&process)?;
@@ -77,6 +109,18 @@ fn end_processes(container: &Container) -> Result<()> {
         cgroup.kill_all(Signal::KILL)?;
     }
     Ok(())
+}
+
+/// Removes the cgroup. An `exec` that was on its way in may have entered it since its processes were ended.
+fn remove_cgroup(container: &Container) -> Result<()> {
+    let mut cgroup = container.cgroup();
+    match cgroup.remove() {
+        Err(masu_cgroup::Error::Busy { .. }) => {
+            cgroup.kill_all(Signal::KILL)?;
+            Ok(cgroup.remove()?)
+        }
+        outcome => Ok(outcome?),
+    }
 }
 
 fn wait_for_end(process: &rustix::fd::OwnedFd) -> Result<()> {

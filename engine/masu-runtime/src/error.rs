@@ -46,6 +46,18 @@ pub enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// A hook failed.
+    Hook {
+        /// The whole message.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A signal ended the start before the program ran.
+    Interrupted {
+        /// Which.
+        signal: i32,
+    },
     /// A control group could not be made, used or removed.
     Cgroup(masu_cgroup::Error),
     /// There is no container of this name.
@@ -88,11 +100,17 @@ impl Error {
             | Self::System { hint, .. }
             | Self::Step { hint, .. }
             | Self::Died { hint, .. }
+            | Self::Hook { hint, .. }
             | Self::State { hint, .. } => hint.clone(),
             Self::NotFound { .. } => Some("masu list shows the containers of this root directory".into()),
             Self::Exists { id } => Some(format!("masu delete {id} removes the old one, once it is stopped")),
             Self::Damaged { id, .. } => Some(format!("masu delete --force {id} removes what is left of it")),
-            Self::Cgroup(_) => None,
+            Self::Cgroup(masu_cgroup::Error::Io { errno: Errno::ROFS, .. }) => Some(
+                "the cgroups are read-only here, as in a container without cgroups of its own: --rootless true does without \
+                 them"
+                    .into(),
+            ),
+            Self::Interrupted { .. } | Self::Cgroup(_) => None,
         }
     }
 }
@@ -106,8 +124,11 @@ impl fmt::Display for Error {
             Self::Id(error) => error.fmt(f),
             Self::Unsupported { field, reason, .. } => write!(f, "{field}: {reason}"),
             Self::System { action, errno, .. } => write!(f, "{action}: {}", Described(*errno)),
-            Self::Step { message, .. } | Self::State { message, .. } => f.write_str(message),
+            Self::Step { message, .. } | Self::State { message, .. } | Self::Hook { message, .. } => {
+                f.write_str(message)
+            }
             Self::Died { how, .. } => write!(f, "the container's init ended before it was ready: {how}"),
+            Self::Interrupted { signal } => write!(f, "ended by signal {signal} before the program ran"),
             Self::Cgroup(error) => error.fmt(f),
             Self::NotFound { id } => write!(f, "container does not exist: {id:?}"),
             Self::Exists { id } => write!(f, "container with given ID already exists: {id:?}"),

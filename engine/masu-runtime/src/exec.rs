@@ -1,17 +1,29 @@
 //! A further process in a running container.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{ffi::CString, format, string::String, vec::Vec};
 
-use masu_cgroup::SubCgroup;
-use masu_spec::{Process, Status};
+use masu_cgroup::{Join, SubCgroup};
+use masu_spec::{
+    KEEP_ORIGINAL_GROUPS, MemoryPolicy, Personality, Process, SECCOMP_FAIL_UNKNOWN, Seccomp, Status,
+};
+use rustix::fd::{AsFd, OwnedFd};
 
 use crate::{
     acquire::{Held, acquire},
-    create::{Started, write_pid_file},
-    error::{Error, Result},
+    console::{Console, Receiver},
+    create::{Started, announce},
+    descriptor_socket::PidfdReceivers,
+    error::{Doing, Error, Result},
+    files,
+    hooks::{Environment, HookState},
     host::{Host, open_proc},
-    plan::{ExecInput, StartGate, plan_exec},
-    spawn::{Spawn, spawn},
+    id_programs::IdPrograms,
+    intel_rdt,
+    interrupt::Interrupt,
+    lsm,
+    plan::{ExecInput, Plan, StartGate, plan_exec},
+    seccomp_agent::Agent,
+    spawn::{Child, Spawn, spawn_interruptible},
     state::{Container, not_running},
 };
 
@@ -20,14 +32,26 @@ use crate::{
 pub struct ExecOptions<'a> {
     /// The process, complete.
     pub process: Process<'a>,
+    /// The container's execution domain.
+    pub personality: Option<Personality>,
+    /// Where the container's memory comes from.
+    pub memory_policy: Option<MemoryPolicy>,
+    /// The container's filter for system calls.
+    pub seccomp: Option<Seccomp<'a>>,
     /// Cgroups below the container's that it joins.
     pub sub_cgroups: &'a [SubCgroup],
+    /// Who gets the terminal, if the process has one.
+    pub console: Console<'a>,
     /// Where its pid is written.
     pub pid_file: Option<&'a str>,
     /// Whether a paused container is no obstacle.
     pub ignore_paused: bool,
     /// Descriptors after standard error that the process gets.
     pub preserve_fds: u32,
+    /// Who gets a pidfd of the process.
+    pub pidfd_socket: Option<&'a str>,
+    /// The engine's own environment, which may name who decides about the process's system calls.
+    pub environment: Environment<'a>,
 }
 
 /// Starts a process in a container.
@@ -35,40 +59,102 @@ pub struct ExecOptions<'a> {
 /// # Errors
 /// When the container does not run, or the process cannot be started; then nothing of it is left.
 pub fn exec(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -> Result<Started> {
-    match container.status()? {
-        Status::Stopped | Status::Creating => {
-            let hint = None;
-            return Err(Error::State { message: "cannot exec in a stopped container".into(), hint });
-        }
-        Status::Paused if !options.ignore_paused => {
-            let message = "cannot exec in a paused container (use --ignore-paused to override)".into();
-            return Err(Error::State { message, hint: None });
-        }
-        _ => {}
-    }
+    launch(container, options, init_image).map_err(|error| match container.status() {
+        // It ended, or was deleted, on the way: whatever failed then, that is why.
+        Ok(Status::Stopped) => stopped(),
+        _ => error,
+    })
+}
+
+fn stopped() -> Error {
+    Error::State { message: "cannot exec in a stopped container".into(), hint: None }
+}
+
+fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -> Result<Started> {
+    lsm::check(&options.process, None)?;
+    let paused = is_paused(container, options.ignore_paused)?;
+    let mut console = options.console.receiver(options.process.terminal.is_some())?;
+    // The annotation is about the container's first process.
+    let receivers = PidfdReceivers::connect(options.pidfd_socket, None)?;
+    let annotation = |name: &str| container.annotations.get(name).map(String::as_str);
+    let agent = Agent::find(options.seccomp.as_ref(), annotation, options.environment)?;
     let process = container.open_process()?.ok_or_else(not_running)?;
     let proc = open_proc()?;
     let host = Host::probe(&proc)?;
-    let join = container.cgroup().open_join(options.sub_cgroups)?;
+    let membership = || {
+        let path = CString::new(format!("{}/cgroup", container.record.pid)).unwrap_or_default();
+        let text = files::read_below(proc.as_fd(), &path).doing(|| format!("read /proc/{path:?}"))?;
+        // After the read: what is alive now had that number all along.
+        container.open_process()?.ok_or_else(not_running)?;
+        Ok::<_, Error>(text)
+    };
+    let join = container.cgroup().open_join_beside(options.sub_cgroups, &host.cgroups, membership)?;
+    let plan = plan(container, options, &host, &join)?;
+    let held = Held { proc, join, process: Some(process), fifo: None };
+    let descriptors = acquire(&plan, &held)?;
+    let Held { proc, .. } = held;
+    // No user namespace is made here.
+    let id_programs = &IdPrograms::default();
+    let (gate, terminal) = (StartGate::Open, console.as_mut());
+    let assembled = &|_| Ok(());
+    let proc = &proc;
+    let interrupt = paused.then(|| Interrupt::new(&host.cgroups)).transpose()?;
+    let listener = &|listener: OwnedFd, pid| {
+        let (id, bundle, annotations) = (&container.id, &container.bundle, &container.annotations);
+        let state = HookState { id, bundle, annotations }.with_pid(Status::Running, container.record.pid);
+        agent.as_ref().map_or(Ok(()), |agent| agent.send(&listener, pid, &state))
+    };
+    let spawned = Spawn {
+        plan: &plan,
+        descriptors,
+        proc,
+        id_programs,
+        init_image,
+        gate,
+        assembled,
+        terminal,
+        listener,
+    };
+    let pid_file = options.pid_file;
+    let ready = |child: &Child| {
+        intel_rdt::join(container, proc, child.pid())?;
+        announce(child, pid_file, &receivers, "setns")
+    };
+    let mut child = spawn_interruptible(spawned, interrupt.as_ref(), ready)?;
+    child.keep();
+    let terminal = console.and_then(Receiver::into_lent);
+    Ok(Started { child, terminal, warnings: plan.warnings, notify: None })
+}
+
+fn plan(container: &Container, options: &ExecOptions<'_>, host: &Host, join: &Join) -> Result<Plan> {
     let hierarchies: Vec<String> = join.tasks.iter().map(|(name, _)| name.clone()).collect();
-    let plan = plan_exec(&ExecInput {
+    plan_exec(&ExecInput {
         process: &options.process,
-        host: &host,
+        personality: options.personality,
+        memory_policy: options.memory_policy.as_ref(),
+        seccomp: options.seccomp.as_ref(),
+        keep_groups: container.annotations.contains_key(KEEP_ORIGINAL_GROUPS),
+        only_known_calls: container.annotations.contains_key(SECCOMP_FAIL_UNKNOWN),
+        host,
         namespaces: container.namespaces(),
         root: container.record.root,
         groups_forbidden: container.record.groups_forbidden,
         rootfs: &container.rootfs,
         hierarchies: &hierarchies,
         unified: join.unified.is_some(),
+        keyring: container.record.keyring.then_some(container.id.as_str()),
         preserve_fds: options.preserve_fds,
-    })?;
-    let held = Held { proc, join, process: Some(process), fifo: None };
-    let descriptors = acquire(&plan, &held)?;
-    let Held { proc, .. } = held;
-    let spawned = Spawn { plan: &plan, descriptors, proc: &proc, init_image, gate: StartGate::Open };
-    let pid_file = options.pid_file;
-    let mut child =
-        spawn(spawned, |child| pid_file.map_or(Ok(()), |path| write_pid_file(path, child.pid())))?;
-    child.keep();
-    Ok(Started { child, warnings: plan.warnings })
+    })
+}
+
+/// Whether the container is paused; then a process that joins it waits for its resume.
+fn is_paused(container: &Container, allowed: bool) -> Result<bool> {
+    match container.status()? {
+        Status::Stopped | Status::Creating => Err(stopped()),
+        Status::Paused if !allowed => {
+            let message = "cannot exec in a paused container (use --ignore-paused to override)".into();
+            Err(Error::State { message, hint: None })
+        }
+        status => Ok(status == Status::Paused),
+    }
 }

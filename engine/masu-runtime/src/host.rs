@@ -6,6 +6,7 @@ use masu_cgroup::Layout;
 use rustix::{
     fd::{AsFd, OwnedFd},
     fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC},
+    io::Errno,
 };
 
 use crate::{
@@ -18,7 +19,8 @@ const KERNEL_FLOOR: (u32, u32) = (5, 14);
 
 /// Numbers of capabilities(7).
 const CAP_SETGID: u32 = 6;
-const CAP_SYS_ADMIN: u32 = 21;
+const CAP_SETUID: u32 = 7;
+pub(crate) const CAP_SYS_ADMIN: u32 = 21;
 
 /// Facts about the machine and about what the engine may do on it.
 #[derive(Debug, Clone)]
@@ -34,6 +36,9 @@ pub struct Host {
     /// Whether the engine's user namespace forbids setgroups(2), as one that an ordinary user made does. Those below
     /// it inherit that, user_namespaces(7).
     pub setgroups_denied: bool,
+    /// Whether the mounts that the engine sees belong to a user namespace above its own, as after `unshare --user`
+    /// without `--mount`: it can see them, and neither clone nor change them.
+    pub foreign_mounts: bool,
     /// Where the control groups are.
     pub cgroups: Layout,
 }
@@ -55,20 +60,41 @@ impl Host {
             gid: rustix::process::getegid().as_raw(),
             in_user_namespace,
             setgroups_denied: in_user_namespace && reads_deny(proc)?,
+            foreign_mounts: in_user_namespace && sees_foreign_mounts(proc)?,
             cgroups: Layout::probe()?,
         })
     }
 
-    /// Whether the engine may map any group, and so leave setgroups(2) to the container.
+    /// Whether the engine may map any user of its own user namespace.
+    #[must_use]
+    pub fn may_set_users(&self) -> bool {
+        self.capabilities >> CAP_SETUID & 1 == 1
+    }
+
+    /// Whether the engine may map any group of its own user namespace.
+    #[must_use]
+    pub fn may_map_groups(&self) -> bool {
+        self.capabilities >> CAP_SETGID & 1 == 1
+    }
+
+    /// Whether the engine may map any group, and leave setgroups(2) to the container.
     #[must_use]
     pub fn may_set_groups(&self) -> bool {
-        self.capabilities >> CAP_SETGID & 1 == 1 && !self.setgroups_denied
+        self.may_map_groups() && !self.setgroups_denied
     }
 
     /// Whether the engine may make mounts and join namespaces without a user namespace of its own.
     #[must_use]
     pub fn is_privileged(&self) -> bool {
         self.capabilities >> CAP_SYS_ADMIN & 1 == 1
+    }
+}
+
+impl Host {
+    /// Whether the engine may clone the host's mounts by itself; else init does, in the container's mount namespace.
+    #[must_use]
+    pub fn may_clone_mounts(&self) -> bool {
+        self.is_privileged() && !self.foreign_mounts
     }
 }
 
@@ -103,6 +129,18 @@ fn check_kernel(release: &str) -> Result<()> {
         reason: format!("Linux {release} is older than {major}.{minor}, the oldest that masu runs on"),
         hint: Some("a newer kernel, or another runtime".into()),
     })
+}
+
+fn sees_foreign_mounts(proc: &OwnedFd) -> Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let mounts = rustix::fs::openat(proc, c"self/ns/mnt", flags, Mode::empty());
+    let mounts = mounts.doing(|| "open /proc/self/ns/mnt".into())?;
+    match masu_sys::namespace::ns_get_userns(mounts.as_fd()) {
+        Ok(_) => Ok(false),
+        // Its owner is outside of our own user namespace.
+        Err(Errno::PERM) => Ok(true),
+        Err(errno) => Err(errno).doing(|| "ioctl NS_GET_USERNS on /proc/self/ns/mnt".into()),
+    }
 }
 
 fn reads_deny(proc: &OwnedFd) -> Result<bool> {

@@ -23,8 +23,12 @@ pub(crate) fn kill(container: &Container, number: i32) -> Result<()> {
         }
     }
     signal(&process.ok_or_else(not_running)?, number)?;
-    if number == SIGKILL && container.is_frozen() {
-        container.cgroup().thaw()?;
+    if number == SIGKILL
+        && container.cgroup().is_frozen()?
+        && let Err(error) = container.cgroup().thaw()
+        && container.open_process()?.is_some()
+    {
+        return Err(error.into());
     }
     Ok(())
 }

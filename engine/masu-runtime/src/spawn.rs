@@ -1,7 +1,7 @@
 //! From a plan to a process: clone3, masu-init, and the engine's half of every barrier.
 //!
 //! ```text
-//!   fork ──▶ [Forked ──▶] [Mapped: write id maps] ──▶ Ready: the caller's work ──▶ gate
+//!   fork ──▶ [Forked ──▶] [Mapped: write id maps] ──▶ [Assembled: hooks] ──▶ Ready: the caller's work ──▶ gate
 //!     │                                                                   │        ├─ Fifo: returns
 //!     │ a frame says what failed, an end of file that init died           │        └─ Open: waits for the
 //!     ▼                                                                   │           exec (end of file)
@@ -9,6 +9,7 @@
 //! ```
 
 use alloc::{ffi::CString, format, string::String, vec::Vec};
+use core::mem::MaybeUninit;
 
 use masu_program::{Barrier, FRAME_SIZE, Fd, Frame, Part, Steps, encode};
 use masu_sys::{
@@ -16,17 +17,27 @@ use masu_sys::{
     process::{CloneArgs, CloneFlags, Forked, exit_group, fork},
 };
 use rustix::{
+    event::{PollFd, PollFlags, Timespec},
     fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     fs::{AtFlags, MemfdFlags, Mode, OFlags, SealFlags},
-    io::{Errno, FdFlags},
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
+    io::{Errno, FdFlags, IoSliceMut},
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
+        SocketType,
+    },
     process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus},
 };
 
 use crate::{
+    console::Receiver,
     error::{Doing, Error, Result},
-    files, message,
-    plan::{IdMaps, Plan, StartGate},
+    files,
+    id_programs::IdPrograms,
+    init_mount,
+    interrupt::Interrupt,
+    message,
+    plan::{IdMaps, MapWriter, Plan, StartGate, map_hint},
+    restrictions::Restrictions,
 };
 
 /// A process of ours in a container. Dropped before `keep`, it is killed and reaped: an error
@@ -50,7 +61,7 @@ impl Child {
         self.kept = true;
     }
 
-    fn new(pid: Pid, pidfd: OwnedFd) -> Self {
+    pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
         Self { pid, pidfd, kept: false }
     }
 
@@ -80,87 +91,185 @@ pub(crate) struct Spawn<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) descriptors: Vec<OwnedFd>,
     pub(crate) proc: &'a OwnedFd,
+    pub(crate) id_programs: &'a IdPrograms,
     pub(crate) init_image: &'a [u8],
     pub(crate) gate: StartGate,
+    /// The engine's work at `Assembled`, for the process of this pid.
+    pub(crate) assembled: &'a dyn Fn(i32) -> Result<()>,
+    /// Who gets the terminal that the plan makes.
+    pub(crate) terminal: Option<&'a mut Receiver>,
+    /// The engine's work with the listener of a filter, for the process of this pid.
+    pub(crate) listener: &'a dyn Fn(OwnedFd, i32) -> Result<()>,
 }
 
 /// Carries the plan out. `ready` is the engine's work once nothing is left to do in the container but to
 /// execute: it gets the process, and an error of its own ends the process.
 pub(crate) fn spawn(spawn: Spawn<'_>, ready: impl FnOnce(&Child) -> Result<()>) -> Result<Child> {
+    spawn_interruptible(spawn, None, ready)
+}
+
+/// The same for a start that may hang, with what then ends it.
+pub(crate) fn spawn_interruptible(
+    spawn: Spawn<'_>,
+    interrupt: Option<&Interrupt>,
+    ready: impl FnOnce(&Child) -> Result<()>,
+) -> Result<Child> {
     let program = sealed_program(spawn.plan, &spawn.descriptors)?;
     let init = executable(spawn.init_image)?;
     let flags = SocketFlags::CLOEXEC;
     let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
         .doing(|| "socketpair".into())?;
+    if let Some(cpus) = &spawn.plan.affinity {
+        masu_sys::scheduling::sched_setaffinity(cpus.as_bytes()).map_err(|errno| Error::System {
+            action: "process.execCPUAffinity.initial: sched_setaffinity".into(),
+            errno,
+            hint: (errno == Errno::INVAL)
+                .then(|| "none of the CPUs is online and in the cgroup of masu's caller".into()),
+        })?;
+    }
     let child = clone(&spawn, &init, &program, &theirs)?;
     // Now only the child holds the other end: its end is seen as an end of file.
     drop(theirs);
     drop(spawn.descriptors);
-    let mut engine = Engine { plan: spawn.plan, proc: spawn.proc, channel: ours, child };
-    engine.attend(spawn.gate, ready)?;
-    Ok(engine.child)
+    let Spawn { plan, proc, id_programs, assembled, listener, .. } = spawn;
+    let mut engine = Engine { plan, proc, id_programs, channel: ours, child, assembled, listener, interrupt };
+    let attended = engine.attend(spawn.gate, spawn.terminal, ready);
+    if let (Err(_), Some(interrupt)) = (&attended, interrupt) {
+        interrupt.kill(&engine.child);
+    }
+    attended.map(|()| engine.child)
 }
 
 /// The engine's side of the channel.
 struct Engine<'a> {
     plan: &'a Plan,
     proc: &'a OwnedFd,
+    id_programs: &'a IdPrograms,
     channel: OwnedFd,
     child: Child,
+    assembled: &'a dyn Fn(i32) -> Result<()>,
+    listener: &'a dyn Fn(OwnedFd, i32) -> Result<()>,
+    interrupt: Option<&'a Interrupt>,
 }
 
 impl Engine<'_> {
-    fn attend(&mut self, gate: StartGate, ready: impl FnOnce(&Child) -> Result<()>) -> Result<()> {
+    fn attend(
+        &mut self,
+        gate: StartGate,
+        mut terminal: Option<&mut Receiver>,
+        ready: impl FnOnce(&Child) -> Result<()>,
+    ) -> Result<()> {
         let mut ready = Some(ready);
         let forks = Steps::new(&self.plan.program)
             .flatten()
             .any(|step| matches!(step, masu_program::Step::Fork { .. }));
         let mut forked = !forks;
-        let mut waiting = None;
         loop {
-            match self.receive()? {
+            self.interrupt.map_or(Ok(()), |interrupt| interrupt.wait(&self.channel))?;
+            let (frame, descriptor) = self.receive(RecvFlags::empty())?;
+            let barrier = match frame {
                 None if ready.is_none() => return Ok(()),
                 None => return Err(self.died()),
                 Some(Frame::Forked { pid }) => {
                     self.follow(pid)?;
                     forked = true;
+                    continue;
                 }
-                Some(Frame::Reached(barrier)) => waiting = Some(barrier),
+                Some(Frame::Terminal) => match (&mut terminal, descriptor) {
+                    (Some(receiver), Some(master)) => {
+                        receiver.take(master)?;
+                        continue;
+                    }
+                    _ => return Err(no_message()),
+                },
                 Some(Frame::Failed { step, part, errno, detail }) => {
                     return Err(message::failed_step(self.plan, step, part, errno, &detail));
                 }
+                Some(Frame::Listener) => None,
+                Some(Frame::Reached(barrier)) => Some(barrier),
+            };
+            if !forked {
+                self.follow_late()?;
+                forked = true;
             }
-            // The child may be at its barrier before its parent has told of it.
-            let Some(barrier) = waiting.take_if(|_| forked) else { continue };
-            match barrier {
-                Barrier::Mapped => self.write_id_maps()?,
-                Barrier::Ready => {
-                    if let Some(ready) = ready.take() {
-                        ready(&self.child)?;
-                    }
-                }
-            }
-            rustix::net::send(&self.channel, &[1], SendFlags::NOSIGNAL).doing(|| "let init go on".into())?;
+            let Some(barrier) = barrier else {
+                let handed = descriptor.ok_or_else(no_message);
+                handed.and_then(|listener| (self.listener)(listener, self.child.pid()))?;
+                continue;
+            };
+            self.pass(barrier, &mut ready).map_err(|error| self.reason(error))?;
             if barrier == Barrier::Ready && gate == StartGate::Fifo {
                 return Ok(());
             }
         }
     }
 
-    fn receive(&self) -> Result<Option<Frame>> {
+    /// The engine's half of a barrier.
+    fn pass(&self, barrier: Barrier, ready: &mut Option<impl FnOnce(&Child) -> Result<()>>) -> Result<()> {
+        match barrier {
+            Barrier::Mapped => self.write_id_maps()?,
+            Barrier::Assembled => (self.assembled)(self.child.pid())?,
+            Barrier::Ready => {
+                if let Some(ready) = ready.take() {
+                    ready(&self.child)?;
+                }
+            }
+        }
+        rustix::net::send(&self.channel, &[1], SendFlags::NOSIGNAL)
+            .doing(|| "let init go on".into())
+            .map(drop)
+    }
+
+    /// Why the engine's half of a barrier failed: init may have ended meanwhile, and then that is the reason.
+    fn reason(&self, error: Error) -> Error {
+        if !self.is_at_an_end(&error) {
+            return error;
+        }
+        match self.receive(RecvFlags::DONTWAIT) {
+            Ok((Some(Frame::Failed { step, part, errno, detail }), _)) => {
+                message::failed_step(self.plan, step, part, errno, &detail)
+            }
+            _ => self.died(),
+        }
+    }
+
+    /// Whether init has ended or is about to: it has closed the channel, or tells why.
+    fn is_at_an_end(&self, error: &Error) -> bool {
+        // These two say so themselves, and all that may be missing is the last word.
+        let says_so = matches!(error, Error::System { errno: Errno::PIPE | Errno::SRCH, .. });
+        let patience = Timespec { tv_sec: i64::from(says_so), tv_nsec: 0 };
+        let mut channel = [PollFd::new(&self.channel, PollFlags::IN)];
+        matches!(rustix::event::poll(&mut channel, Some(&patience)), Ok(ready) if ready > 0)
+    }
+
+    /// A frame, if it is not the end, and the descriptor that came with it. With [`RecvFlags::DONTWAIT`] no frame may be
+    /// there yet, which looks like the end.
+    fn receive(&self, flags: RecvFlags) -> Result<(Option<Frame>, Option<OwnedFd>)> {
         let mut bytes = [0; FRAME_SIZE];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut unheard = false;
         let received = loop {
-            match rustix::net::recv(&self.channel, &mut bytes, RecvFlags::empty()) {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            let flags = flags | RecvFlags::CMSG_CLOEXEC;
+            match rustix::net::recvmsg(&self.channel, &mut parts, &mut control, flags) {
                 Err(Errno::INTR) => {}
-                // Init ended without having read what we sent.
-                Err(Errno::CONNRESET) => return Ok(None),
-                outcome => break outcome.doing(|| "hear from init".into())?.0,
+                // Init ended without having read what we sent; what it said before comes now.
+                Err(Errno::CONNRESET) => unheard = true,
+                Err(Errno::AGAIN) => return Ok((None, None)),
+                outcome => break outcome.doing(|| "hear from init".into())?.bytes,
             }
         };
+        let mut descriptors = control.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut rights) => rights.next(),
+            _ => None,
+        });
         match (received, Frame::decode(&bytes)) {
-            (0, _) => Ok(None),
-            (FRAME_SIZE, Some(frame)) => Ok(Some(frame)),
-            _ => Err(Error::Died { how: "it sent what is no message".into(), hint: None }),
+            // Not the end of file of an execve(2), before which it hears that it may go on.
+            (0, _) if unheard => Err(self.died()),
+            (0, _) => Ok((None, None)),
+            (FRAME_SIZE, Some(frame)) => Ok((Some(frame), descriptors.next())),
+            _ => Err(no_message()),
         }
     }
 
@@ -174,27 +283,34 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// The child is at its barrier before its parent has told of it. That is the parent's last act: once it has ended,
+    /// its frame is there, or it was killed before, and nobody would ever tell; the child then ends with the channel.
+    fn follow_late(&mut self) -> Result<()> {
+        let died = self.died();
+        match self.receive(RecvFlags::DONTWAIT)? {
+            (Some(Frame::Forked { pid }), _) => self.follow(pid),
+            _ => Err(died),
+        }
+    }
+
     fn write_id_maps(&self) -> Result<()> {
         let Some(IdMaps { uid, gid, deny_setgroups }) = &self.plan.id_maps else { return Ok(()) };
         let pid = self.child.pid();
-        let write = |name: &str, text: &str| {
-            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-            let file = rustix::fs::openat(self.proc, format!("{pid}/{name}"), flags, Mode::empty());
-            file.and_then(|file| rustix::io::write(&file, text.as_bytes())).map_err(|errno| Error::System {
-                action: format!("linux.uidMappings: write {:?} to {name}", text.trim_end()),
-                errno,
-                hint: (errno == Errno::PERM)
-                    .then(|| "an ordinary user can map one id, its own; ranges need root".into()),
-            })
-        };
-        write("uid_map", uid)?;
-        if *deny_setgroups {
-            write("setgroups", "deny")?;
+        let write = |field, name, text: &str| write_id_map(self.proc, pid, field, name, text);
+        match uid.writer {
+            MapWriter::Engine => write("linux.uidMappings", "uid_map", &uid.lines)?,
+            MapWriter::Program => self.id_programs.map_users(pid, &uid.lines)?,
         }
-        write("gid_map", gid)?;
-        Ok(())
+        if *deny_setgroups {
+            write("linux.gidMappings", "setgroups", "deny")?;
+        }
+        match gid.writer {
+            MapWriter::Engine => write("linux.gidMappings", "gid_map", &gid.lines),
+            MapWriter::Program => self.id_programs.map_groups(pid, &gid.lines),
+        }
     }
 
+    /// Waits for the end of init and tells how it came.
     fn died(&self) -> Error {
         let how = match self.child.reap() {
             Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
@@ -209,6 +325,22 @@ impl Engine<'_> {
             killed.then(|| "linux.resources.memory.limit may be too small, or somebody killed it".into());
         Error::Died { how, hint }
     }
+}
+
+/// Writes a file of the process `pid` that says which ids its user namespace has.
+pub(crate) fn write_id_map(proc: &OwnedFd, pid: i32, field: &str, name: &str, text: &str) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(proc, format!("{pid}/{name}"), flags, Mode::empty());
+    let written = file.and_then(|file| rustix::io::write(&file, text.as_bytes()));
+    written.map(drop).map_err(|errno| Error::System {
+        action: format!("{field}: write {:?} to {name}", text.trim_end()),
+        errno,
+        hint: (errno == Errno::PERM).then(|| map_hint(name, text)),
+    })
+}
+
+fn no_message() -> Error {
+    Error::Died { how: "it sent what is no message".into(), hint: None }
 }
 
 /// clone3, and the exec of the sealed init in the child.
@@ -243,10 +375,12 @@ fn clone(spawn: &Spawn<'_>, init: &OwnedFd, program: &OwnedFd, channel: &OwnedFd
             errno,
             hint: match errno {
                 Errno::NOSPC => Some("/proc/sys/user/max_*_namespaces limits how many there can be".into()),
+                // The first clone3 of all: where a filter knows none, nothing can be started.
+                Errno::NOSYS => Restrictions::probe().hint(errno),
                 Errno::AGAIN => {
                     Some("a limit of processes is reached: ulimit -u, or pids.max of the cgroup".into())
                 }
-                _ => None,
+                errno => cgroup.and_then(|_| message::cgroup_hint(errno)).map(Into::into),
             },
         }),
     }
@@ -276,7 +410,7 @@ fn sealed_program(plan: &Plan, descriptors: &[OwnedFd]) -> Result<OwnedFd> {
     let mut bytes = Vec::with_capacity(plan.program.len() + 64);
     for step in Steps::new(&plan.program) {
         let step = step.map_err(|_| Errno::ILSEQ).doing(|| "read the plan".into())?;
-        let step = step.with_descriptor(|fd| {
+        let step = step.with_descriptors(|fd| {
             let opened = usize::try_from(fd.0).ok().and_then(|index| descriptors.get(index));
             Fd(opened.map_or(-1, AsRawFd::as_raw_fd))
         });
@@ -297,14 +431,17 @@ fn executable(image: &[u8]) -> Result<OwnedFd> {
         Err(Errno::INVAL) => rustix::fs::memfd_create(c"masu-init", flags),
         outcome => outcome,
     };
-    let file = memfd.doing(|| "memfd_create with MFD_EXEC".into()).map_err(|error| match error {
-        Error::System { action, errno: Errno::ACCESS, .. } => Error::System {
-            action,
-            errno: Errno::ACCESS,
-            hint: Some("sysctl vm.memfd_noexec is 2 here; masu needs 0 or 1".into()),
-        },
-        error => error,
-    })?;
+    let file = match memfd {
+        // vm.memfd_noexec=2: executable memfds are refused.
+        Err(Errno::ACCESS) => {
+            return init_mount::executable(image).map_err(|errno| Error::System {
+                action: "make a mount for masu-init".into(),
+                errno,
+                hint: Some("sysctl vm.memfd_noexec is 2 here; an ordinary user needs 0 or 1".into()),
+            });
+        }
+        outcome => outcome.doing(|| "memfd_create with MFD_EXEC".into())?,
+    };
     seal(&file, image).doing(|| "write masu-init".into())?;
     Ok(file)
 }

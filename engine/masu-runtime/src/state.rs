@@ -2,9 +2,9 @@
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use masu_cgroup::{Cgroup, CgroupRecord};
+use masu_cgroup::{Cgroup, CgroupRecord, Stats};
 use masu_program::Namespaces;
-use masu_spec::{OCI_VERSION, Resources, State};
+use masu_spec::{IntelRdt, OCI_VERSION, Resources, State};
 use masu_sys::process::pidfd_send_signal;
 use rustix::{
     fd::{AsFd, OwnedFd},
@@ -20,6 +20,7 @@ use crate::{
     error::{Doing, Error, Result},
     files,
     host::open_proc,
+    intel_rdt::{self, RdtRecord},
     kill,
     store::{self, Directory},
 };
@@ -43,11 +44,21 @@ pub(crate) struct Record {
     pub(crate) namespaces: u64,
     /// Whether all of the container's processes end with the first one.
     pub(crate) own_pid_namespace: bool,
+    /// Whether it has a session keyring of its own.
+    pub(crate) keyring: bool,
     /// User and group that stand for root.
     pub(crate) root: (u32, u32),
     /// Whether setgroups(2) is forbidden.
     pub(crate) groups_forbidden: bool,
+    /// Whether `start` has to do with hooks.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) hooks_at_start: bool,
+    /// Whether `delete` has to do with hooks.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) hooks_at_end: bool,
     pub(crate) cgroup: CgroupRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) intel_rdt: Option<RdtRecord>,
 }
 
 /// The version of the record's form.
@@ -70,10 +81,12 @@ pub struct Container {
     pub owner: u32,
     pub(crate) record: Record,
     pub(crate) directory: Directory,
+    /// Whether a create has it in hand.
+    being_made: bool,
 }
 
 impl Container {
-    pub(crate) fn new(record: Record, directory: Directory) -> Self {
+    pub(crate) fn new(record: Record, directory: Directory, being_made: bool) -> Self {
         Self {
             id: record.id.clone(),
             bundle: record.bundle.clone(),
@@ -83,6 +96,7 @@ impl Container {
             owner: record.owner,
             record,
             directory,
+            being_made,
         }
     }
 
@@ -91,6 +105,9 @@ impl Container {
     /// # Errors
     /// When its process or its cgroup cannot be looked at.
     pub fn status(&self) -> Result<Status> {
+        if self.being_made {
+            return Ok(Status::Creating);
+        }
         if !is_alive(self.record.pid, self.record.start_time)? {
             return Ok(Status::Stopped);
         }
@@ -113,7 +130,7 @@ impl Container {
     /// As for [`status`](Self::status).
     pub fn state(&self) -> Result<State<'_>> {
         let status = self.status()?;
-        let pid = if status == Status::Stopped { 0 } else { self.record.pid };
+        let pid = if matches!(status, Status::Stopped | Status::Creating) { 0 } else { self.record.pid };
         Ok(State {
             oci_version: OCI_VERSION.into(),
             id: self.id.as_str().into(),
@@ -140,16 +157,14 @@ impl Container {
     /// The configuration that it was created from.
     ///
     /// # Errors
-    /// When the copy in the state directory cannot be read.
+    /// When the copy in the state directory cannot be read; "container not running" when a delete is removing it.
     pub fn read_config(&self) -> Result<Vec<u8>> {
-        let file = rustix::fs::openat(
-            &self.directory.fd,
-            store::CONFIG,
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        );
-        file.and_then(|file| files::read_all(&file))
-            .doing(|| format!("read {} of container {:?}", store::CONFIG, self.id))
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.directory.fd, store::CONFIG, flags, Mode::empty());
+        match file.and_then(|file| files::read_all(&file)) {
+            Err(Errno::NOENT) if self.open_process()?.is_none() => Err(not_running()),
+            outcome => outcome.doing(|| format!("read {} of container {:?}", store::CONFIG, self.id)),
+        }
     }
 
     /// Freezes all of its processes.
@@ -158,9 +173,31 @@ impl Container {
     /// When it is not running, or has no cgroup with a freezer.
     pub fn pause(&self) -> Result<()> {
         match self.status()? {
-            Status::Running | Status::Created => Ok(self.cgroup().freeze()?),
+            Status::Running | Status::Created => self.freeze(),
             Status::Stopped | Status::Creating => Err(not_running()),
             Status::Paused => Err(Error::State { message: "container is already paused".into(), hint: None }),
+        }
+    }
+
+    /// A frozen task of a version 1 cgroup does not die of a SIGKILL that came in between. Whoever sends one looks
+    /// afterwards whether to thaw; we look, when all is frozen, whether one was sent: in any order one of us thaws.
+    fn freeze(&self) -> Result<()> {
+        let cgroup = self.cgroup();
+        let frozen = cgroup.freeze();
+        if frozen.is_ok() && is_to_be_killed(self.record.pid)? {
+            cgroup.thaw()?;
+        }
+        match frozen {
+            Ok(()) => self.status_now().map(drop),
+            Err(error) => self.status_now().and(Err(error.into())),
+        }
+    }
+
+    /// The status, unless it has ended since it was looked at: then that is the error, and nothing else.
+    fn status_now(&self) -> Result<Status> {
+        match self.status()? {
+            Status::Stopped => Err(not_running()),
+            status => Ok(status),
         }
     }
 
@@ -170,7 +207,10 @@ impl Container {
     /// When it is not paused.
     pub fn resume(&self) -> Result<()> {
         match self.status()? {
-            Status::Paused => Ok(self.cgroup().thaw()?),
+            Status::Paused => match self.cgroup().thaw() {
+                Ok(()) => Ok(()),
+                Err(error) => self.status_now().and(Err(error.into())),
+            },
             Status::Stopped | Status::Creating => Err(not_running()),
             Status::Running | Status::Created => {
                 Err(Error::State { message: "container not paused".into(), hint: None })
@@ -178,15 +218,28 @@ impl Container {
         }
     }
 
-    /// Changes its limits.
+    /// Changes its limits, and the shares of its class of Intel RDT that are given: all or none of them.
     ///
     /// # Errors
-    /// When it has ended, or the kernel refuses a limit.
-    pub fn update(&self, resources: &Resources<'_>) -> Result<()> {
-        if self.status()? == Status::Stopped {
-            return Err(not_running());
+    /// When it has ended, or has no such class, or the kernel refuses a limit.
+    pub fn update(&self, resources: &Resources<'_>, shares: &IntelRdt<'_>) -> Result<()> {
+        self.status_now()?;
+        let changed = intel_rdt::change(self, shares)?;
+        match self.cgroup().update(resources) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                changed.take_back();
+                self.status_now().and(Err(error.into()))
+            }
         }
-        Ok(self.cgroup().update(resources)?)
+    }
+
+    /// What it has used.
+    ///
+    /// # Errors
+    /// When its cgroup, or its class of Intel RDT, cannot be read.
+    pub fn stats(&self) -> Result<Stats> {
+        Ok(Stats { intel_rdt: intel_rdt::stats(self)?, ..self.cgroup().stats()? })
     }
 
     /// The pids of its processes, as the engine sees them.
@@ -261,6 +314,22 @@ pub(crate) fn start_time(pid: i32) -> Result<Option<u64>> {
         Err(Errno::NOENT | Errno::SRCH) => Ok(None),
         Err(errno) => Err(errno).doing(|| format!("read /proc/{pid}/stat")),
     }
+}
+
+/// Whether a process has a SIGKILL that it has not acted upon, proc_pid_status(5).
+fn is_to_be_killed(pid: i32) -> Result<bool> {
+    const SIGKILL: u64 = 1 << 8;
+    let proc = open_proc()?;
+    let path = alloc::ffi::CString::new(format!("{pid}/status")).unwrap_or_default();
+    let status = match files::read_below(proc.as_fd(), &path) {
+        Err(Errno::NOENT | Errno::SRCH) => return Ok(false),
+        outcome => outcome.doing(|| format!("read /proc/{pid}/status"))?,
+    };
+    let is_pending = |line: &str| {
+        let set = line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:"));
+        set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set & SIGKILL != 0)
+    };
+    Ok(status.lines().any(is_pending))
 }
 
 /// A process that ends, `<linux/sched.h>`. The first process of a pid namespace stays in this state until

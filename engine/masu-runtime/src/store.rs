@@ -3,10 +3,22 @@
 //! ```text
 //! /run/masu/ID/state.json    written whole by a rename: first without a process, then with it
 //! /run/masu/ID/config.json   the configuration as it was at create
+//! /run/masu/ID/notify/       with notify.sock, for a container that was made with NOTIFY_SOCKET
 //! /run/masu/ID/start.fifo    there while the container waits for start
 //! ```
-//! A lock on the directory itself (flock(2)) orders what changes a container; the kernel drops it with its
-//! holder, however that ends.
+//! A lock on the directory itself (flock(2)) orders what makes, starts and removes a container; the kernel drops it
+//! with its holder, however that ends.
+//!
+//! ```text
+//!   create: mkdir ─▶ lock ─▶ config.json ─▶ state.json, pid 0 ─▶ cgroup, process ─▶ state.json, pid ─▶ unlock
+//!              │ killed here: no state        │ killed here: the cgroups are known, and init ends by itself
+//!   delete: lock ─▶ processes, cgroups ─▶ files ─▶ rmdir
+//!              │ killed here: as before, less     │ killed here: no state
+//! ```
+//! Whoever waited for the lock looks whether the directory is still there: the name may be another container's by now.
+//! Without the lock one reads: a directory without a state that somebody holds is on its way in or out, and no
+//! container yet, or any more; one that nobody holds is what an engine left that was killed, and `delete --force`
+//! removes it.
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::mem::MaybeUninit;
@@ -15,6 +27,7 @@ use rustix::{
     fd::OwnedFd,
     fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir},
     io::Errno,
+    thread::{NanosleepRelativeResult, Timespec, nanosleep},
 };
 
 use crate::{
@@ -27,6 +40,13 @@ use crate::{
 pub(crate) const STATE: &str = "state.json";
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const FIFO: &str = "start.fifo";
+
+/// How long the lock may be held by another, and the shortest and longest pause between two tries, in nanoseconds.
+const PATIENCE: i64 = 10_000_000_000;
+const PAUSE_MIN: i64 = 100_000;
+const PAUSE_MAX: i64 = 20_000_000;
+/// How many times more one looks for a state before one says that there is none.
+const LOOKS: u32 = 10;
 
 /// The root directory of the containers.
 #[derive(Debug, Clone)]
@@ -68,14 +88,47 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Waits until nobody else changes the container.
-    pub(crate) fn lock(&self) -> Result<()> {
+    /// Waits until nobody else makes, starts or removes the container; not for ever, for whoever does may be stuck.
+    fn lock(&self, id: &str) -> Result<()> {
+        let (mut pause, mut waited) = (PAUSE_MIN, 0);
         loop {
-            match rustix::fs::flock(&self.fd, FlockOperation::LockExclusive) {
+            match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
                 Err(Errno::INTR) => {}
-                outcome => return outcome.doing(|| "lock the container".into()),
+                Err(Errno::AGAIN) if waited < PATIENCE => {
+                    sleep(pause);
+                    waited += pause;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                Err(Errno::AGAIN) => {
+                    let seconds = PATIENCE / 1_000_000_000;
+                    return Err(Error::State {
+                        message: format!(
+                            "container {id:?} is locked by another command for {seconds} seconds"
+                        ),
+                        hint: Some(
+                            "a create, start or delete of it is under way: end that, or try again".into(),
+                        ),
+                    });
+                }
+                outcome => return outcome.doing(|| format!("lock container {id:?}")),
             }
         }
+    }
+
+    /// Whether somebody holds the lock. Not for one who holds it: asking would weaken it.
+    fn is_locked(&self) -> rustix::io::Result<bool> {
+        match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::AGAIN) => Ok(true),
+            outcome => {
+                outcome.and_then(|()| rustix::fs::flock(&self.fd, FlockOperation::Unlock)).map(|()| false)
+            }
+        }
+    }
+
+    /// Whether it still has a name: one that was removed has no links.
+    fn is_linked(&self) -> Result<bool> {
+        let status = rustix::fs::fstat(&self.fd).doing(|| "stat the container's directory".into())?;
+        Ok(status.st_nlink > 0)
     }
 
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -142,12 +195,62 @@ impl Store {
     /// [`Error::NotFound`], or [`Error::Damaged`] when its state cannot be read.
     pub fn load(&self, id: &str) -> Result<Container> {
         let directory = self.open(id)?;
-        let record = read_record(id, &directory)?;
-        Ok(Container::new(record, directory))
+        let mut tries = LOOKS;
+        loop {
+            let read = read_record(id, &directory);
+            let locked = match &read {
+                Ok(record) if record.pid != 0 => false,
+                Ok(_) | Err(Error::Damaged { .. }) => {
+                    directory.is_locked().doing(|| format!("look for the lock of container {id:?}"))?
+                }
+                Err(_) => false,
+            };
+            match read {
+                // On its way in, or out.
+                Err(Error::Damaged { .. }) if locked || !directory.is_linked()? => {
+                    return Err(Error::NotFound { id: id.into() });
+                }
+                // Its maker may have it, and not yet its lock, or have written the state since we looked.
+                Err(Error::Damaged { .. }) if tries > 0 => {
+                    tries -= 1;
+                    sleep(PAUSE_MIN);
+                }
+                outcome => return Ok(Container::new(outcome?, directory, locked)),
+            }
+        }
+    }
+
+    /// One container, whose lock the caller has.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load), with the directory.
+    pub(crate) fn load_locked(
+        id: &str,
+        directory: Directory,
+    ) -> core::result::Result<Container, (Error, Directory)> {
+        match read_record(id, &directory) {
+            Ok(record) => Ok(Container::new(record, directory, false)),
+            Err(error) => Err((error, directory)),
+        }
+    }
+
+    /// The directory of a container, whatever is in it, locked.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also when it was removed by who held the lock before; [`Error::State`] when somebody holds
+    /// it for too long.
+    pub(crate) fn lock(&self, id: &str) -> Result<Directory> {
+        loop {
+            let directory = self.open(id)?;
+            directory.lock(id)?;
+            if directory.is_linked()? {
+                return Ok(directory);
+            }
+        }
     }
 
     /// The directory of a container, whatever is in it.
-    pub(crate) fn open(&self, id: &str) -> Result<Directory> {
+    fn open(&self, id: &str) -> Result<Directory> {
         masu_spec::check_container_id(id)?;
         match rustix::fs::openat(CWD, self.path(id), DIRECTORY, Mode::empty()) {
             Ok(fd) => Ok(Directory { fd }),
@@ -161,19 +264,32 @@ impl Store {
         masu_spec::check_container_id(id)?;
         self.make_root()?;
         let path = self.path(id);
-        match rustix::fs::mkdirat(CWD, &*path, Mode::from_bits_truncate(0o700)) {
-            Err(Errno::EXIST) => return Err(Error::Exists { id: id.into() }),
-            Err(errno) => {
-                let hint = Some("--root names a directory that masu may write to".into());
-                return Err(Error::System { action: format!("make {path}"), errno, hint });
+        loop {
+            match rustix::fs::mkdirat(CWD, &*path, Mode::from_bits_truncate(0o700)) {
+                Err(Errno::EXIST) => return Err(Error::Exists { id: id.into() }),
+                Err(errno) => {
+                    let hint = Some("--root names a directory that masu may write to".into());
+                    return Err(Error::System { action: format!("make {path}"), errno, hint });
+                }
+                Ok(()) => {}
             }
-            Ok(()) => {}
+            let opened = rustix::fs::openat(CWD, &*path, DIRECTORY, Mode::empty());
+            let locked =
+                opened.doing(|| format!("open {path}")).map(|fd| Directory { fd }).and_then(|directory| {
+                    directory.lock(id)?;
+                    Ok(directory.is_linked()?.then_some(directory))
+                });
+            match locked {
+                Ok(Some(directory)) => return Ok(directory),
+                // A `delete --force` was faster than we: it found a directory without a state.
+                Ok(None) | Err(Error::System { errno: Errno::NOENT, .. }) => {}
+                Err(error) => {
+                    // ignored: the error that led here is the one to report; `delete --force` removes the rest.
+                    let _ = rustix::fs::unlinkat(CWD, &*path, AtFlags::REMOVEDIR);
+                    return Err(error);
+                }
+            }
         }
-        let fd =
-            rustix::fs::openat(CWD, &*path, DIRECTORY, Mode::empty()).doing(|| format!("open {path}"))?;
-        let directory = Directory { fd };
-        directory.lock()?;
-        Ok(directory)
     }
 
     /// Removes the directory of a container.
@@ -182,6 +298,10 @@ impl Store {
         for name in file_names(&directory.fd).doing(|| format!("read {path}"))? {
             match rustix::fs::unlinkat(&directory.fd, &*name, AtFlags::empty()) {
                 Err(Errno::NOENT) => {}
+                // That of the socket for NOTIFY_SOCKET is the only one.
+                Err(Errno::ISDIR) => {
+                    remove_flat(&directory.fd, &name).doing(|| format!("remove {path}/{name}"))?;
+                }
                 outcome => outcome.doing(|| format!("remove {path}/{name}"))?,
             }
         }
@@ -214,9 +334,19 @@ impl Store {
         rustix::fs::statat(CWD, self.path(id), AtFlags::SYMLINK_NOFOLLOW).map_or(0, |status| status.st_uid)
     }
 
-    fn path(&self, id: &str) -> String {
+    /// The directory of a container.
+    pub(crate) fn path(&self, id: &str) -> String {
         format!("{}/{id}", self.root)
     }
+}
+
+/// Removes a directory and the files in it.
+fn remove_flat(above: &OwnedFd, name: &str) -> rustix::io::Result<()> {
+    let directory = rustix::fs::openat(above, name, DIRECTORY, Mode::empty())?;
+    for file in file_names(&directory)? {
+        rustix::fs::unlinkat(&directory, &*file, AtFlags::empty())?;
+    }
+    rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR)
 }
 
 const DIRECTORY: OFlags =
@@ -229,8 +359,13 @@ fn read_record(id: &str, directory: &Directory) -> Result<Record> {
         Err(Errno::NOENT) => return Err(damaged(format!("it has no {STATE}"))),
         outcome => outcome.doing(|| format!("open {STATE} of container {id:?}"))?,
     };
-    let bytes =
-        files::read_all(&file).map_err(|errno| damaged(format!("{}", masu_sys::errno::Described(errno))))?;
+    let bytes = match files::read_all(&file) {
+        Err(errno @ (Errno::ISDIR | Errno::FBIG)) => {
+            return Err(damaged(format!("{STATE}: {}", masu_sys::errno::Described(errno))));
+        }
+        // Not damage: what cannot be read now must not be taken for a container of which nothing is left.
+        outcome => outcome.doing(|| format!("read {STATE} of container {id:?}"))?,
+    };
     if bytes.is_empty() {
         return Err(damaged(format!("{STATE} is empty")));
     }
@@ -240,6 +375,13 @@ fn read_record(id: &str, directory: &Directory) -> Result<Record> {
         return Err(damaged(format!("{STATE} was written by another version, or for another container")));
     }
     Ok(record)
+}
+
+fn sleep(nanoseconds: i64) {
+    let mut request = Timespec { tv_sec: 0, tv_nsec: nanoseconds };
+    while let NanosleepRelativeResult::Interrupted(remaining) = nanosleep(&request) {
+        request = remaining;
+    }
 }
 
 fn file_names(directory: &OwnedFd) -> rustix::io::Result<Vec<String>> {

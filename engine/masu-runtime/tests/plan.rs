@@ -4,41 +4,16 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
-use std::{fmt::Write as _, fs, path::Path};
+mod common;
 
-use masu_cgroup::{ContainerMounts, Layout};
+use std::fmt::Write as _;
+
+use masu_cgroup::ContainerMounts;
 use masu_program::{Namespaces, Steps};
-use masu_runtime::{CreateInput, ExecInput, Gate, Host, Plan, plan_create, plan_exec};
-use masu_spec::{Config, default_config, parse_config};
+use masu_runtime::{ExecInput, Host, Plan, plan_create, plan_exec};
+use masu_spec::{default_config, parse_config, rootless_config};
 
-const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
-
-fn host(capabilities: u64, uid: u32) -> Host {
-    let (in_user_namespace, setgroups_denied) = (false, false);
-    Host { capabilities, uid, gid: uid, in_user_namespace, setgroups_denied, cgroups: Layout::None }
-}
-
-fn input<'a>(
-    config: &'a Config<'a>,
-    host: &'a Host,
-    hierarchies: &'a [String],
-    mounts: &'a ContainerMounts,
-) -> CreateInput<'a> {
-    CreateInput {
-        config,
-        host,
-        id: "mydebian",
-        bundle: "/bundle",
-        rootfs: "/bundle/rootfs",
-        hierarchies,
-        unified: true,
-        cgroup_mounts: mounts,
-        gate: Gate::Fifo,
-        no_pivot: false,
-        no_new_keyring: false,
-        preserve_fds: 0,
-    }
-}
+use common::{ALL_CAPABILITIES, compare_text, host, input};
 
 fn show(plan: &Plan) -> String {
     let mut text = format!("clone3 {:?}\n", plan.clone);
@@ -53,12 +28,7 @@ fn show(plan: &Plan) -> String {
 }
 
 fn compare(name: &str, plan: &Plan) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans").join(name);
-    let text = show(plan);
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        fs::write(&path, &text).expect("writes the snapshot");
-    }
-    assert_eq!(text, fs::read_to_string(&path).expect("reads the snapshot"), "{}", path.display());
+    compare_text(name, &show(plan));
 }
 
 fn create(json: &str, host: &Host) -> Plan {
@@ -93,14 +63,115 @@ fn a_user_namespace_is_entered_by_a_fork_after_the_engines_own_steps() {
 }
 
 #[test]
+fn hooks_find_the_root_at_its_own_path_before_anything_of_it_is_closed() {
+    let hook = |name| format!("{{\"path\": \"/hooks/{name}\", \"env\": [\"A=1\"], \"timeout\": 5}}");
+    let lists = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+    let lists = lists.map(|kind| format!("\"{kind}\": [{}]", hook(kind))).join(",");
+    let json = changed(&[("\"process\": {", &format!("\"hooks\": {{{lists}}}, \"process\": {{"))]);
+    compare("hooks.txt", &create(&json, &host(ALL_CAPABILITIES, 0)));
+}
+
+#[test]
+fn the_engine_maps_the_owners_of_a_tree_and_moves_devices_at_the_barrier() {
+    let map = "[{\"containerID\": 0, \"hostID\": 1000, \"size\": 10}]";
+    let own = format!("\"uidMappings\": {map}, \"gidMappings\": {map}");
+    let mount = format!("{{\"destination\": \"/v\", \"source\": \"/srv\", \"options\": [\"bind\"], {own}}}");
+    let json = changed(&[
+        ("\"mounts\": [", &format!("\"mounts\": [{mount},")),
+        ("\"namespaces\": [", "\"netDevices\": {\"eth1\": {\"name\": \"eth0\"}}, \"namespaces\": ["),
+    ]);
+    let plan = show(&create(&json, &host(ALL_CAPABILITIES, 0)));
+    let lines =
+        |start: &str| plan.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>().join("\n");
+    assert_eq!(
+        lines("Fd(5)"),
+        "Fd(5) = mounts[0]: Tree { path: \"/srv\", recursive: false, propagation: Slave, only_procfs: false, id_map: \
+         Some(TreeIdMap { ids: Own { uid: \"0 1000 10\\n\", gid: \"0 1000 10\\n\" }, recursive: false }) }"
+    );
+    assert_eq!(lines("linux.netDevices"), "linux.netDevices: Barrier(Assembled)");
+}
+
+/// The steps of a container with these members of `process`, of `linux` and at the top that are about a label.
+fn labelled(process: &str, linux: &str, top: &str) -> Vec<String> {
+    let json = changed(&[
+        ("\"process\": {", &format!("{top}\"process\": {{{process}")),
+        ("\"linux\": {", &format!("\"linux\": {{{linux}")),
+    ]);
+    let text = show(&create(&json, &host(ALL_CAPABILITIES, 0)));
+    text.lines().filter(|line| line.contains("abel") || line.contains("context")).map(Into::into).collect()
+}
+
+#[test]
+fn a_profile_is_written_to_the_file_that_was_opened_for_it() {
+    let lines = [
+        r#"process.apparmorProfile: HoldExecLabel { path: "self/attr/apparmor/exec" }"#,
+        r#"process.apparmorProfile: SetExecLabel { label: "exec p" }"#,
+    ];
+    assert_eq!(labelled("\"apparmorProfile\": \"p\",", "", ""), lines);
+}
+
+#[test]
+fn a_process_label_is_that_of_the_keyring_too() {
+    let lines = [
+        r#"process.selinuxLabel: WriteSysctl { path: "self/attr/keycreate", value: "l:s0:c1,c2" }"#,
+        r#"process.selinuxLabel: HoldExecLabel { path: "self/attr/exec" }"#,
+        r#"process.selinuxLabel: SetExecLabel { label: "l:s0:c1,c2" }"#,
+    ];
+    assert_eq!(labelled("\"selinuxLabel\": \"l:s0:c1,c2\",", "", ""), lines);
+}
+
+#[test]
+fn new_file_systems_get_the_mount_label_and_those_of_the_kernel_do_not() {
+    for (top, kind) in [
+        ("", "context"),
+        ("\"annotations\": {\"run.oci.mount_context_type\": \"rootcontext\"},", "rootcontext"),
+    ] {
+        let lines = labelled("", "\"mountLabel\": \"l:s0:c1,c2\",", top);
+        let labelled = |line: &&String| line.contains(&format!("\"{kind}\", \"l:s0:c1,c2\"]"));
+        let origins: Vec<_> = lines
+            .iter()
+            .filter(labelled)
+            .filter_map(|line| line.split_once(": "))
+            .map(|(field, _)| field)
+            .collect();
+        let masks = (0..12).map(|index| format!("linux.maskedPaths[{index}]"));
+        let mounts = [1, 2, 3, 6].map(|index| format!("mounts[{index}]"));
+        assert_eq!(origins, mounts.into_iter().chain(masks).collect::<Vec<_>>());
+        let file = r#"linux.mountLabel: SetFileLabel { path: "/dev/mqueue", label: "l:s0:c1,c2" }"#;
+        let others: Vec<_> = lines.iter().filter(|line| !labelled(line)).collect();
+        assert_eq!(others, [file]);
+    }
+}
+
+#[test]
+fn an_unknown_type_of_context_is_refused_by_its_annotation() {
+    let json = changed(&[
+        ("\"process\": {", "\"annotations\": {\"run.oci.mount_context_type\": \"odd\"}, \"process\": {"),
+        ("\"linux\": {", "\"linux\": {\"mountLabel\": \"l\","),
+    ]);
+    let config = parse_config(json.as_bytes()).expect("parses");
+    let (host, mounts) = (host(ALL_CAPABILITIES, 0), ContainerMounts::default());
+    let error = plan_create(&input(&config, &host, &[], &mounts)).expect_err("refuses");
+    let text = "annotations[\"run.oci.mount_context_type\"]: unknown type of context \"odd\"";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
 fn an_ordinary_users_engine_leaves_to_init_what_it_may_not_do() {
-    let json = changed(&[(
-        "\"namespaces\": [",
-        "\"uidMappings\": [{\"containerID\": 0, \"hostID\": 1000, \"size\": 1}],
-         \"gidMappings\": [{\"containerID\": 0, \"hostID\": 1000, \"size\": 1}],
-         \"namespaces\": [{\"type\": \"user\"},",
-    )]);
-    compare("ordinary-user.txt", &create(&json, &host(0, 1000)));
+    compare("ordinary-user.txt", &create(&rootless_config(false, 1000, 1000), &host(0, 1000)));
+}
+
+#[test]
+fn an_ordinary_users_ranges_are_left_to_newuidmap_and_newgidmap() {
+    let json = rootless_config(false, 1000, 1000);
+    let json = json.replace("\"hostID\": 1000,", "\"hostID\": 100000,");
+    // Root of another user namespace needs no help.
+    for (capabilities, uid, writer) in [(0, 1000, "Program"), (ALL_CAPABILITIES, 0, "Engine")] {
+        let text = show(&create(&json, &host(capabilities, uid)));
+        let map = format!("IdMap {{ lines: \"0 100000 1\\n\", writer: {writer} }}");
+        let expected = format!("id maps Some(IdMaps {{ uid: {map}, gid: {map}, deny_setgroups: false }})");
+        assert_eq!(text.lines().find(|line| line.starts_with("id maps")), Some(expected.as_str()));
+    }
 }
 
 #[test]
@@ -151,9 +222,15 @@ fn a_process_joins_the_pid_namespace_first_and_the_others_after_the_fork() {
         namespaces: Namespaces::PID | Namespaces::MOUNT | Namespaces::UTS | Namespaces::USER,
         root: (0, 0),
         groups_forbidden: false,
+        seccomp: None,
+        only_known_calls: false,
+        keep_groups: false,
+        personality: None,
+        memory_policy: None,
         rootfs: "/bundle/rootfs",
         hierarchies: &["memory".to_owned()],
         unified: false,
+        keyring: Some("mydebian"),
         preserve_fds: 2,
     });
     compare("exec.txt", &plan.expect("plans"));

@@ -9,11 +9,16 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::capabilities::Capabilities;
+use crate::hooks::Hooks;
+use crate::memory_policy::MemoryPolicy;
 use crate::mount_options::MountOptions;
 use crate::namespaces::Namespaces;
+use crate::personality::Personality;
 use crate::propagation::Propagation;
 use crate::resources::Resources;
 use crate::rlimits::Rlimit;
+use crate::scheduling::{CpuAffinity, IoPriority, Scheduler};
+use crate::seccomp::Seccomp;
 use crate::text::Str;
 
 /// A checked `config.json`, see config.md and config-linux.md of the runtime specification 1.3.0.
@@ -29,6 +34,8 @@ pub struct Config<'a> {
     pub hostname: Option<Str<'a>>,
     /// `domainname`: at most 64 bytes; the uts namespace is listed when this is set.
     pub domainname: Option<Str<'a>>,
+    /// `hooks`.
+    pub hooks: Hooks<'a>,
     /// `annotations`.
     pub annotations: BTreeMap<Str<'a>, Str<'a>>,
     /// `mounts`, in the order in which they are made.
@@ -42,6 +49,8 @@ pub struct Config<'a> {
 /// `process`: also the whole of the file that `exec --process` takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process<'a> {
+    /// `terminal`, with `consoleSize`; `None` when it is false or absent.
+    pub terminal: Option<Terminal>,
     /// `args`: never empty.
     pub args: Vec<Str<'a>>,
     /// `env`: each `NAME=VALUE` with a name; duplicates are kept, the last one is to win.
@@ -56,10 +65,36 @@ pub struct Process<'a> {
     pub capabilities: Option<Capabilities>,
     /// `noNewPrivileges`.
     pub no_new_privileges: bool,
+    /// `apparmorProfile`.
+    pub apparmor_profile: Option<Str<'a>>,
+    /// `selinuxLabel`.
+    pub selinux_label: Option<Str<'a>>,
     /// `oomScoreAdj`: -1000 to 1000; `None` leaves the caller's.
     pub oom_score_adj: Option<i16>,
+    /// `scheduler`; `None` leaves the caller's.
+    pub scheduler: Option<Scheduler>,
+    /// `ioPriority`; `None` leaves the caller's.
+    pub io_priority: Option<IoPriority>,
+    /// `execCPUAffinity`: for processes of `exec` alone.
+    pub exec_cpu_affinity: Option<CpuAffinity>,
     /// What was accepted with a doubt: for the log. [`Config::warnings`] holds those of its process instead.
     pub warnings: Vec<Warning>,
+}
+
+/// `process.terminal`: the process gets a terminal of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// `consoleSize`; `None` too when one of the two is 0, as engines write it that know no size.
+    pub size: Option<ConsoleSize>,
+}
+
+/// `process.consoleSize`, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsoleSize {
+    /// `height`: at least 1.
+    pub height: u16,
+    /// `width`: at least 1.
+    pub width: u16,
 }
 
 /// `process.user`. No ID is 4294967295: the kernel reads that as "leave unchanged".
@@ -95,6 +130,33 @@ pub struct Mount<'a> {
     pub source: Option<Str<'a>>,
     /// `options`.
     pub options: MountOptions<'a>,
+    /// The mount's own `uidMappings` and `gidMappings`; only of a bind mount.
+    pub ids: Option<MountIds>,
+}
+
+/// The id map of one mount, mount_setattr(2) `MOUNT_ATTR_IDMAP`: a file of `container_id` on the disk belongs to
+/// `host_id`, as the host sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountIds {
+    /// `uidMappings`: not empty.
+    pub uid_mappings: Vec<IdMapping>,
+    /// `gidMappings`: not empty.
+    pub gid_mappings: Vec<IdMapping>,
+}
+
+/// `linux.intelRdt`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IntelRdt<'a> {
+    /// `closID`: the name of a directory, or `/` for the default class; `None` for the container's own.
+    pub clos_id: Option<Str<'a>>,
+    /// `l3CacheSchema`: a line.
+    pub l3_cache_schema: Option<Str<'a>>,
+    /// `memBwSchema`: a line that begins with `MB:`.
+    pub mem_bw_schema: Option<Str<'a>>,
+    /// `schemata`: lines.
+    pub schemata: Vec<Str<'a>>,
+    /// `enableMonitoring`.
+    pub enable_monitoring: bool,
 }
 
 /// `linux`.
@@ -111,18 +173,30 @@ pub struct Linux<'a> {
     pub gid_mappings: Vec<IdMapping>,
     /// `devices`.
     pub devices: Vec<Device<'a>>,
+    /// `netDevices`, in the order of the names on the host; only beside a network namespace.
+    pub net_devices: Vec<NetDevice<'a>>,
     /// `cgroupsPath`: as written; `slice:prefix:name` with the systemd driver.
     pub cgroups_path: Option<Str<'a>>,
     /// `resources`.
     pub resources: Resources<'a>,
     /// `sysctl`: only what the container's own namespaces hold, in the order of the keys.
     pub sysctl: Vec<Sysctl<'a>>,
+    /// `seccomp`.
+    pub seccomp: Option<Seccomp<'a>>,
     /// `rootfsPropagation`.
     pub rootfs_propagation: Option<Propagation>,
     /// `maskedPaths`: absolute.
     pub masked_paths: Vec<Str<'a>>,
     /// `readonlyPaths`: absolute.
     pub readonly_paths: Vec<Str<'a>>,
+    /// `mountLabel`.
+    pub mount_label: Option<Str<'a>>,
+    /// `personality`.
+    pub personality: Option<Personality>,
+    /// `intelRdt`.
+    pub intel_rdt: Option<IntelRdt<'a>>,
+    /// `memoryPolicy`.
+    pub memory_policy: Option<MemoryPolicy>,
 }
 
 /// `linux.timeOffsets`, see time_namespaces(7).
@@ -190,6 +264,22 @@ pub struct Device<'a> {
     pub uid: u32,
     /// `gid`; 0 when absent.
     pub gid: u32,
+}
+
+/// One of `linux.netDevices`: a network device of the host that moves into the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetDevice<'a> {
+    /// The key: its name on the host.
+    pub host_name: Str<'a>,
+    /// `name`: its name in the container, where `%d` stands for a number that the kernel finds; `None` keeps it.
+    pub name: Option<Str<'a>>,
+}
+
+impl NetDevice<'_> {
+    /// Its name in the container.
+    pub fn inside(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.host_name)
+    }
 }
 
 /// One of `linux.sysctl`.

@@ -1,10 +1,10 @@
 //! The configuration that `masu spec` writes.
 use alloc::string::String;
 
-/// The file: runc's, with `masu` for its hostname, and without a terminal, which is not implemented yet. Two paths are
-/// masked that runc leaves open and moby masks: `/proc/interrupts` (keystroke timing) and the energy counters in
-/// `/sys/devices/virtual/powercap` (CVE-2020-8694). A text, not a value to serialize: it is what people edit, so its
-/// order and layout count, and the engine needs no serializer for the whole schema.
+/// The file: runc's, with `masu` for its hostname. Two paths are masked that runc leaves open and moby masks:
+/// `/proc/interrupts` (keystroke timing) and the energy counters in `/sys/devices/virtual/powercap` (CVE-2020-8694). A
+/// text, not a value to serialize: it is what people edit, so its order and layout count, and the engine needs no
+/// serializer for the whole schema.
 const TEXT: &str = include_str!("default.json");
 
 /// The last element of `linux.namespaces` in [`TEXT`].

@@ -37,12 +37,6 @@ pub enum ConfigError {
         /// What would be right.
         hint: Option<&'static str>,
     },
-    /// A field of the specification that this version of masu does not implement. Ignoring it could run the container
-    /// with less protection than its author asked for.
-    Unsupported {
-        /// The JSON path.
-        path: String,
-    },
 }
 
 impl ConfigError {
@@ -50,10 +44,7 @@ impl ConfigError {
     pub fn path(&self) -> &str {
         match self {
             Self::Syntax { .. } => "",
-            Self::WrongType { path, .. }
-            | Self::Missing { path }
-            | Self::Illegal { path, .. }
-            | Self::Unsupported { path } => path,
+            Self::WrongType { path, .. } | Self::Missing { path } | Self::Illegal { path, .. } => path,
         }
     }
 
@@ -61,7 +52,6 @@ impl ConfigError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Illegal { hint, .. } => *hint,
-            Self::Unsupported { .. } => Some("remove the field, or use a version of masu that implements it"),
             Self::Syntax { .. } | Self::WrongType { .. } | Self::Missing { .. } => None,
         }
     }
@@ -78,7 +68,6 @@ impl fmt::Display for ConfigError {
             Self::WrongType { expected, found, .. } => write!(f, "expected {expected}, found {found}"),
             Self::Missing { .. } => f.write_str("required, but missing"),
             Self::Illegal { reason, .. } => f.write_str(reason),
-            Self::Unsupported { .. } => f.write_str("not implemented by this version of masu"),
         }
     }
 }

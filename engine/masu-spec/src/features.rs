@@ -5,9 +5,13 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
+use crate::annotations::PREFIX;
 use crate::capabilities::CAPABILITY_NAMES;
+use crate::hooks::HookKind;
+use crate::memory_policy::{MEMORY_MODES, MEMORY_POLICY_FLAGS};
 use crate::mount_options::known_words;
 use crate::namespaces::NamespaceKind;
+use crate::seccomp::{ACTIONS, ARCHITECTURES, FILTER_FLAGS, OPERATORS};
 use crate::write::pretty;
 
 /// The whole document. An empty list says "none"; a list that is left out would say "unknown".
@@ -59,7 +63,7 @@ pub struct LinuxFeatures<'a> {
 }
 
 /// `linux.cgroup`: what is built in, whatever the host has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CgroupFeatures {
     /// `v1`.
@@ -136,8 +140,7 @@ pub const OCI_VERSION_MIN: &str = "1.0.0";
 /// The version of the specification that masu follows.
 pub const OCI_VERSION: &str = "1.3.0";
 
-/// What this crate reads and does not refuse. The caller adds its annotations, and corrects what other crates bring:
-/// cgroups are v1 and without systemd here.
+/// What this crate reads and does not refuse. The caller adds its annotations, and corrects what other crates bring.
 pub fn features() -> Features<'static> {
     let mut mount_options: Vec<_> = known_words().collect();
     mount_options.sort_unstable();
@@ -146,22 +149,41 @@ pub fn features() -> Features<'static> {
     Features {
         oci_version_min: OCI_VERSION_MIN,
         oci_version_max: OCI_VERSION,
-        hooks: Vec::new(),
+        hooks: HookKind::ALL.iter().map(|kind| kind.name()).collect(),
         mount_options,
         linux: LinuxFeatures {
             namespaces,
             capabilities: CAPABILITY_NAMES.to_vec(),
-            cgroup: CgroupFeatures { v1: true, ..CgroupFeatures::default() },
-            seccomp: SeccompFeatures::default(),
-            apparmor: Enabled::default(),
-            selinux: Enabled::default(),
-            intel_rdt: IntelRdtFeatures::default(),
-            memory_policy: MemoryPolicyFeatures::default(),
-            mount_extensions: MountExtensions::default(),
-            net_devices: Enabled::default(),
+            cgroup: CgroupFeatures { v1: true, v2: true, systemd: true, systemd_user: true, rdma: true },
+            seccomp: seccomp_features(),
+            apparmor: Enabled { enabled: true },
+            selinux: Enabled { enabled: true },
+            intel_rdt: IntelRdtFeatures { enabled: true, schemata: true, monitoring: true },
+            memory_policy: MemoryPolicyFeatures {
+                modes: names(MEMORY_MODES),
+                flags: names(MEMORY_POLICY_FLAGS),
+            },
+            mount_extensions: MountExtensions { idmap: Enabled { enabled: true } },
+            net_devices: Enabled { enabled: true },
         },
         annotations: BTreeMap::new(),
-        potentially_unsafe_config_annotations: Vec::new(),
+        potentially_unsafe_config_annotations: [PREFIX].into(),
+    }
+}
+
+fn names<T>(table: &[(&'static str, T)]) -> Vec<&'static str> {
+    table.iter().map(|(name, _)| *name).collect()
+}
+
+fn seccomp_features() -> SeccompFeatures<'static> {
+    let flags = names(FILTER_FLAGS);
+    SeccompFeatures {
+        enabled: true,
+        actions: names(ACTIONS),
+        operators: names(OPERATORS),
+        archs: names(ARCHITECTURES),
+        known_flags: flags.clone(),
+        supported_flags: flags,
     }
 }
 
@@ -180,11 +202,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_option_of_runc_is_listed_once_and_in_order() {
+    fn every_option_of_runc_and_those_of_id_maps_are_listed_once_and_in_order() {
         let options = features().mount_options;
-        assert_eq!(options.len(), 59);
+        assert_eq!(options.len(), 61);
         assert!(options.is_sorted_by(|a, b| a < b));
-        for option in ["async", "rnosymfollow", "rprivate", "rstrictatime", "symfollow", "unbindable"] {
+        for option in [
+            "async",
+            "idmap",
+            "ridmap",
+            "rnosymfollow",
+            "rprivate",
+            "rstrictatime",
+            "symfollow",
+            "unbindable",
+        ] {
             assert!(options.contains(&option), "{option}");
         }
     }
@@ -193,14 +224,16 @@ mod tests {
     fn what_is_refused_is_not_announced() {
         let value: serde_json::Value = serde_json::from_str(&features().to_json().unwrap()).unwrap();
         let linux = &value["linux"];
-        for field in ["seccomp", "apparmor", "selinux", "intelRdt", "netDevices"] {
-            assert_eq!(linux[field]["enabled"], false, "{field}");
+        for field in ["apparmor", "selinux", "intelRdt"] {
+            assert_eq!(linux[field]["enabled"], true, "{field}");
         }
-        assert_eq!(linux["mountExtensions"]["idmap"]["enabled"], false);
-        assert_eq!(value["hooks"], serde_json::json!([]));
+        assert_eq!(linux["mountExtensions"]["idmap"]["enabled"], true);
+        assert_eq!(linux["netDevices"]["enabled"], true);
+        let hooks =
+            ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+        assert_eq!(value["hooks"], serde_json::json!(hooks));
         assert_eq!(value.get("annotations"), None);
-        assert!(!features().mount_options.iter().any(|option| option.contains("idmap")));
-        assert_eq!(linux["cgroup"]["systemdUser"], false);
+        assert_eq!(linux["cgroup"]["systemdUser"], true);
         assert_eq!((&value["ociVersionMin"], &value["ociVersionMax"]), (&"1.0.0".into(), &"1.3.0".into()));
         let namespaces =
             serde_json::json!(["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"]);

@@ -8,7 +8,6 @@ use crate::error::ConfigError;
 use crate::path::Path;
 use crate::propagation::Propagation;
 use crate::text::Str;
-use crate::unsupported;
 
 bitflags! {
     /// Attributes of one mount: `MOUNT_ATTR_*`. Access times are an [`Atime`], since they exclude each other.
@@ -115,6 +114,15 @@ pub enum Bind {
     Rbind,
 }
 
+/// Which mounts the id map of a bind mount is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdMapScope {
+    /// `idmap`: the one mount.
+    Mount,
+    /// `ridmap`: those below it too.
+    Tree,
+}
+
 /// The checked `options` of a mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountOptions<'a> {
@@ -132,6 +140,8 @@ pub struct MountOptions<'a> {
     pub data: Vec<Str<'a>>,
     /// `tmpcopyup`: a new tmpfs starts with a copy of what the destination held.
     pub tmpcopyup: bool,
+    /// `idmap` or `ridmap`: the owners of files are seen through an id map.
+    pub id_map: Option<IdMapScope>,
 }
 
 /// What a word changes.
@@ -153,12 +163,13 @@ enum Word {
     /// Sets or clears flags of the file system.
     Flag(MountFlags),
     NoFlag(MountFlags),
+    IdMap(IdMapScope),
     CopyUp,
 }
 
 /// The words but those of propagation, in alphabetical order: they are searched by halves. `acl` and `noacl` are not
 /// among them: `MS_POSIXACL` is not a flag that mount(2) takes, and file systems read the word themselves.
-const WORDS: [(&str, Word); 51] = [
+const WORDS: [(&str, Word); 53] = [
     ("async", Word::NoFlag(MountFlags::SYNCHRONOUS)),
     ("atime", Word::NotAtime(Atime::Noatime)),
     ("bind", Word::Bind(Bind::Bind)),
@@ -167,6 +178,7 @@ const WORDS: [(&str, Word); 51] = [
     ("diratime", Word::Clear(MountAttr::NODIRATIME)),
     ("dirsync", Word::Flag(MountFlags::DIRSYNC)),
     ("exec", Word::Clear(MountAttr::NOEXEC)),
+    ("idmap", Word::IdMap(IdMapScope::Mount)),
     ("iversion", Word::Flag(MountFlags::I_VERSION)),
     ("lazytime", Word::Flag(MountFlags::LAZYTIME)),
     ("loud", Word::NoFlag(MountFlags::SILENT)),
@@ -189,6 +201,7 @@ const WORDS: [(&str, Word); 51] = [
     ("relatime", Word::Atime(Atime::Relatime)),
     ("remount", Word::Flag(MountFlags::REMOUNT)),
     ("rexec", Word::ClearAll(MountAttr::NOEXEC)),
+    ("ridmap", Word::IdMap(IdMapScope::Tree)),
     ("rnoatime", Word::AtimeAll(Atime::Noatime)),
     ("rnodev", Word::SetAll(MountAttr::NODEV)),
     ("rnodiratime", Word::SetAll(MountAttr::NODIRATIME)),
@@ -232,24 +245,27 @@ fn word(option: &str) -> Option<Word> {
 /// the file system.
 ///
 /// # Errors
-/// A word of a later version, and a word for the file system on a bind mount: the kernel would ignore it in silence.
+/// A word for the file system on a bind mount, which the kernel would ignore in silence, and an id map for what is none.
 pub(crate) fn parse<'a>(options: Vec<Str<'a>>, at: &Path<'_>) -> Result<MountOptions<'a>, ConfigError> {
     let mut parsed = MountOptions::default();
     let mut first_data = None;
+    let mut id_map_at = None;
     for (index, option) in options.into_iter().enumerate() {
         let at = at.index(index);
         if let Some(word) = word(&option) {
+            if let Word::IdMap(_) = word {
+                id_map_at = Some(index);
+            }
             apply(word, &mut parsed);
         } else if let Some(propagation) = Propagation::from_name(&option) {
             parsed.propagation.push(propagation);
-        } else if unsupported::MOUNT_OPTIONS.contains(&option.as_str()) {
-            return Err(
-                at.illegal(format!("{:?} is not implemented by this version of masu", option.as_str()))
-            );
         } else if !option.is_empty() {
             first_data.get_or_insert(index);
             parsed.data.push(at.c_string(option)?);
         }
+    }
+    if let (Bind::None, Some(index)) = (parsed.bind, id_map_at) {
+        return Err(at.index(index).illegal(NO_ID_MAP));
     }
     match (parsed.bind, first_data, parsed.data.first()) {
         (Bind::Bind | Bind::Rbind, Some(index), Some(option)) => {
@@ -260,6 +276,9 @@ pub(crate) fn parse<'a>(options: Vec<Str<'a>>, at: &Path<'_>) -> Result<MountOpt
         _ => Ok(parsed),
     }
 }
+
+/// As in runc: what a new file system holds has the owners that it is told to have.
+pub(crate) const NO_ID_MAP: &str = "only a bind mount can have an id map";
 
 fn apply(word: Word, options: &mut MountOptions<'_>) {
     match word {
@@ -283,6 +302,7 @@ fn apply(word: Word, options: &mut MountOptions<'_>) {
         Word::NotAtimeAll(atime) => options.recursive.not_atime(atime),
         Word::Flag(flag) => options.flags.insert(flag),
         Word::NoFlag(flag) => options.flags.remove(flag),
+        Word::IdMap(scope) => options.id_map = Some(scope),
         Word::CopyUp => options.tmpcopyup = true,
     }
 }
@@ -411,6 +431,13 @@ mod tests {
         assert_eq!(modes, [(1 << 18, true), (1 << 20, false)]);
         assert_eq!(parsed.data, ["mode=755", "acl", "size=64k,uid=1"]);
         assert!(parsed.tmpcopyup);
+    }
+
+    #[test]
+    fn the_last_word_says_which_mounts_the_id_map_is_for() {
+        assert_eq!(options(&["bind"]).id_map, None);
+        assert_eq!(options(&["rbind", "ridmap", "idmap"]).id_map, Some(IdMapScope::Mount));
+        assert_eq!(options(&["idmap", "bind", "ridmap"]).id_map, Some(IdMapScope::Tree));
     }
 
     #[test]

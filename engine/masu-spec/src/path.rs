@@ -45,10 +45,6 @@ impl<'p> Path<'p> {
         ConfigError::Illegal { path: self.to_string(), reason: reason.into(), hint: Some(hint) }
     }
 
-    pub(crate) fn unsupported(&self) -> ConfigError {
-        ConfigError::Unsupported { path: self.to_string() }
-    }
-
     pub(crate) fn warning(&self, text: impl Into<String>) -> Warning {
         Warning { path: self.to_string(), text: text.into() }
     }

@@ -24,6 +24,8 @@ pub struct Resources<'a> {
     pub block_io: BlockIo,
     /// `hugepageLimits`.
     pub hugepage_limits: Vec<HugepageLimit<'a>>,
+    /// `rdma`: by name of the device, which is a single word.
+    pub rdma: BTreeMap<Str<'a>, Rdma>,
     /// `network`.
     pub network: Network<'a>,
     /// `unified`: file name in the unified hierarchy to value. Names hold no slash.
@@ -165,6 +167,15 @@ pub struct HugepageLimit<'a> {
     pub page_size: Str<'a>,
     /// `limit`: bytes.
     pub limit: u64,
+}
+
+/// One of `rdma`: at least one of its two is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rdma {
+    /// `hcaHandles`: how many handles can be open.
+    pub hca_handles: Option<u32>,
+    /// `hcaObjects`: how many objects there can be.
+    pub hca_objects: Option<u32>,
 }
 
 /// `network`: v1 only.

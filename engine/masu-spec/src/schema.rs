@@ -1,11 +1,9 @@
 //! The files as the specification writes them: every field optional, nothing checked but the JSON types.
 //!
 //! Fields are in the order of the specification's pages. Sections for other systems (`solaris`, `windows`, `vm`, `zos`,
-//! `freebsd`) and `process.consoleSize` are not read, as the specification says of a Linux container without terminal.
+//! `freebsd`) are not read.
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-
-use serde::de::IgnoredAny;
 
 use crate::json::object;
 use crate::text::Str;
@@ -21,7 +19,7 @@ object! {
         process: Process<'a> = "process",
         hostname: Str<'a> = "hostname",
         domainname: Str<'a> = "domainname",
-        hooks: Hooks = "hooks",
+        hooks: Hooks<'a> = "hooks",
         annotations: Map<'a, Str<'a>> = "annotations",
         linux: Linux<'a> = "linux",
     }
@@ -42,8 +40,8 @@ object! {
         source: Str<'a> = "source",
         options: Vec<Str<'a>> = "options",
         fs_type: Str<'a> = "type",
-        uid_mappings: Vec<IgnoredAny> = "uidMappings",
-        gid_mappings: Vec<IgnoredAny> = "gidMappings",
+        uid_mappings: Vec<IdMapping> = "uidMappings",
+        gid_mappings: Vec<IdMapping> = "gidMappings",
     }
 }
 
@@ -51,6 +49,7 @@ object! {
     /// config.md, "Process".
     Process<'a> {
         terminal: bool = "terminal",
+        console_size: ConsoleSize = "consoleSize",
         cwd: Str<'a> = "cwd",
         env: Vec<Str<'a>> = "env",
         args: Vec<Str<'a>> = "args",
@@ -59,11 +58,19 @@ object! {
         capabilities: Capabilities<'a> = "capabilities",
         no_new_privileges: bool = "noNewPrivileges",
         oom_score_adj: i64 = "oomScoreAdj",
-        scheduler: IgnoredAny = "scheduler",
+        scheduler: Scheduler<'a> = "scheduler",
         selinux_label: Str<'a> = "selinuxLabel",
-        io_priority: IgnoredAny = "ioPriority",
-        exec_cpu_affinity: IgnoredAny = "execCPUAffinity",
+        io_priority: IoPriority<'a> = "ioPriority",
+        exec_cpu_affinity: CpuAffinity<'a> = "execCPUAffinity",
         user: User = "user",
+    }
+}
+
+object! {
+    /// config.md, "Process".
+    ConsoleSize {
+        height: u64 = "height",
+        width: u64 = "width",
     }
 }
 
@@ -73,6 +80,35 @@ object! {
         name: Str<'a> = "type",
         soft: u64 = "soft",
         hard: u64 = "hard",
+    }
+}
+
+object! {
+    /// config.md, "Linux Process".
+    Scheduler<'a> {
+        policy: Str<'a> = "policy",
+        nice: i64 = "nice",
+        priority: i64 = "priority",
+        flags: Vec<Str<'a>> = "flags",
+        runtime: u64 = "runtime",
+        deadline: u64 = "deadline",
+        period: u64 = "period",
+    }
+}
+
+object! {
+    /// config.md, "Linux Process".
+    IoPriority<'a> {
+        class: Str<'a> = "class",
+        priority: i64 = "priority",
+    }
+}
+
+object! {
+    /// config.md, "Linux Process".
+    CpuAffinity<'a> {
+        initial: Str<'a> = "initial",
+        last: Str<'a> = "final",
     }
 }
 
@@ -99,13 +135,34 @@ object! {
 
 object! {
     /// config.md, "POSIX-platform Hooks".
-    Hooks {
-        prestart: Vec<IgnoredAny> = "prestart",
-        create_runtime: Vec<IgnoredAny> = "createRuntime",
-        create_container: Vec<IgnoredAny> = "createContainer",
-        start_container: Vec<IgnoredAny> = "startContainer",
-        poststart: Vec<IgnoredAny> = "poststart",
-        poststop: Vec<IgnoredAny> = "poststop",
+    Hooks<'a> {
+        prestart: Vec<Hook<'a>> = "prestart",
+        create_runtime: Vec<Hook<'a>> = "createRuntime",
+        create_container: Vec<Hook<'a>> = "createContainer",
+        start_container: Vec<Hook<'a>> = "startContainer",
+        poststart: Vec<Hook<'a>> = "poststart",
+        poststop: Vec<Hook<'a>> = "poststop",
+    }
+}
+
+object! {
+    /// config.md, "POSIX-platform Hooks": an entry of any of its lists.
+    Hook<'a> {
+        path: Str<'a> = "path",
+        args: Vec<Str<'a>> = "args",
+        env: Vec<Str<'a>> = "env",
+        timeout: i64 = "timeout",
+    }
+}
+
+object! {
+    /// config-linux.md, "Intel RDT".
+    IntelRdt<'a> {
+        clos_id: Str<'a> = "closID",
+        l3_cache_schema: Str<'a> = "l3CacheSchema",
+        mem_bw_schema: Str<'a> = "memBwSchema",
+        schemata: Vec<Str<'a>> = "schemata",
+        enable_monitoring: bool = "enableMonitoring",
     }
 }
 
@@ -117,18 +174,35 @@ object! {
         gid_mappings: Vec<IdMapping> = "gidMappings",
         time_offsets: Map<'a, TimeOffset> = "timeOffsets",
         devices: Vec<Device<'a>> = "devices",
-        net_devices: Map<'a, IgnoredAny> = "netDevices",
+        net_devices: Map<'a, NetDevice<'a>> = "netDevices",
         cgroups_path: Str<'a> = "cgroupsPath",
         resources: Resources<'a> = "resources",
-        intel_rdt: IgnoredAny = "intelRdt",
-        memory_policy: IgnoredAny = "memoryPolicy",
+        intel_rdt: IntelRdt<'a> = "intelRdt",
+        memory_policy: MemoryPolicy<'a> = "memoryPolicy",
         sysctl: Map<'a, Str<'a>> = "sysctl",
         seccomp: Seccomp<'a> = "seccomp",
         rootfs_propagation: Str<'a> = "rootfsPropagation",
         masked_paths: Vec<Str<'a>> = "maskedPaths",
         readonly_paths: Vec<Str<'a>> = "readonlyPaths",
         mount_label: Str<'a> = "mountLabel",
-        personality: IgnoredAny = "personality",
+        personality: Personality<'a> = "personality",
+    }
+}
+
+object! {
+    /// config-linux.md, "Memory policy".
+    MemoryPolicy<'a> {
+        mode: Str<'a> = "mode",
+        nodes: Str<'a> = "nodes",
+        flags: Vec<Str<'a>> = "flags",
+    }
+}
+
+object! {
+    /// config-linux.md, "Personality".
+    Personality<'a> {
+        domain: Str<'a> = "domain",
+        flags: Vec<Str<'a>> = "flags",
     }
 }
 
@@ -171,10 +245,42 @@ object! {
 }
 
 object! {
-    /// config-linux.md, "Seccomp": as much as tells whether there is a filter.
+    /// config-linux.md, "Network Devices".
+    NetDevice<'a> {
+        name: Str<'a> = "name",
+    }
+}
+
+object! {
+    /// config-linux.md, "Seccomp".
     Seccomp<'a> {
         default_action: Str<'a> = "defaultAction",
-        syscalls: Vec<IgnoredAny> = "syscalls",
+        default_errno_ret: u32 = "defaultErrnoRet",
+        architectures: Vec<Str<'a>> = "architectures",
+        flags: Vec<Str<'a>> = "flags",
+        listener_path: Str<'a> = "listenerPath",
+        listener_metadata: Str<'a> = "listenerMetadata",
+        syscalls: Vec<Syscall<'a>> = "syscalls",
+    }
+}
+
+object! {
+    /// config-linux.md, "Seccomp".
+    Syscall<'a> {
+        names: Vec<Str<'a>> = "names",
+        action: Str<'a> = "action",
+        errno_ret: u32 = "errnoRet",
+        args: Vec<SyscallArg<'a>> = "args",
+    }
+}
+
+object! {
+    /// config-linux.md, "Seccomp".
+    SyscallArg<'a> {
+        index: u32 = "index",
+        value: u64 = "value",
+        value_two: u64 = "valueTwo",
+        op: Str<'a> = "op",
     }
 }
 
@@ -188,7 +294,7 @@ object! {
         hugepage_limits: Vec<HugepageLimit<'a>> = "hugepageLimits",
         network: Network<'a> = "network",
         pids: Pids = "pids",
-        rdma: Map<'a, IgnoredAny> = "rdma",
+        rdma: Map<'a, Rdma> = "rdma",
         unified: Map<'a, Str<'a>> = "unified",
     }
 }
@@ -263,6 +369,14 @@ object! {
         major: i64 = "major",
         minor: i64 = "minor",
         rate: u64 = "rate",
+    }
+}
+
+object! {
+    /// config-linux.md, "RDMA".
+    Rdma {
+        hca_handles: u32 = "hcaHandles",
+        hca_objects: u32 = "hcaObjects",
     }
 }
 

@@ -2,13 +2,15 @@
 #[cfg(test)]
 mod common;
 
+use common::{minimal, with};
 use masu_spec::{
-    Atime, Bind, BlockIo, Capabilities, Config, Cpu, Device, DeviceAccess, DeviceKind, DeviceRule,
-    DeviceRuleKind, HugepageLimit, IdMapping, InterfacePriority, Memory, MountAttr, MountFlags, Namespace,
-    NamespaceKind, Network, Process, Propagation, PropagationMode, Resources, Rlimit, Str, ThrottleDevice,
+    Atime, Bind, BlockIo, Capabilities, Config, ConsoleSize, Cpu, Device, DeviceAccess, DeviceKind,
+    DeviceRule, DeviceRuleKind, HugepageLimit, IdMapping, IntelRdt, InterfacePriority, IoClass, IoPriority,
+    Memory, MountAttr, MountFlags, Namespace, NamespaceKind, Network, Policy, Process, Propagation,
+    PropagationMode, Rdma, Resources, Rlimit, Scheduler, SchedulerFlags, Str, Terminal, ThrottleDevice,
     TimeOffset, TimeOffsets, User, WeightDevice, parse_config, parse_process, parse_resources,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const COMPLETE: &str = include_str!("data/complete.json");
 const CONTAINERD: &str = include_str!("data/containerd.json");
@@ -92,6 +94,7 @@ fn the_config_of_containerd_is_read_with_mappings_beside_a_joined_user_namespace
 fn every_field_of_the_process_arrives() {
     let process = parse_config(COMPLETE.as_bytes()).unwrap().process;
     let expected = Process {
+        terminal: None,
         args: vec!["a".into(), "b".into()],
         env: vec!["A=".into(), "B=c=d".into()],
         cwd: "/w".into(),
@@ -108,10 +111,51 @@ fn every_field_of_the_process_arrives() {
             ambient: 1 << 40,
         }),
         no_new_privileges: true,
+        apparmor_profile: Some("p".into()),
+        selinux_label: Some("a:b:c:s0:c1,c2".into()),
         oom_score_adj: Some(-1000),
+        scheduler: Some(Scheduler {
+            policy: Policy::RoundRobin,
+            nice: 0,
+            priority: 7,
+            flags: SchedulerFlags::RESET_ON_FORK,
+            runtime: 0,
+            deadline: 0,
+            period: 0,
+        }),
+        io_priority: Some(IoPriority { class: IoClass::Idle, priority: 3 }),
+        exec_cpu_affinity: process.exec_cpu_affinity.clone(),
         warnings: vec![],
     };
+    assert_eq!(process.io_priority.map(IoPriority::value), Some(3 << 13 | 3));
+    let affinity = process.exec_cpu_affinity.clone().expect("is given");
+    let bytes = [affinity.initial, affinity.last].map(|set| set.map(|set| set.as_bytes().to_vec()));
+    assert_eq!(bytes, [3, 2].map(|first| Some(vec![first, 0, 0, 0, 0, 0, 0, 0])));
     assert_eq!(process, expected);
+}
+
+#[test]
+fn every_field_of_intel_rdt_arrives() {
+    let all = json!({"closID": "c", "l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=9", "schemata": ["L2:0=1", ""],
+        "enableMonitoring": true});
+    let expected = IntelRdt {
+        clos_id: Some("c".into()),
+        l3_cache_schema: Some("L3:0=f".into()),
+        mem_bw_schema: Some("MB:0=9".into()),
+        schemata: vec!["L2:0=1".into()],
+        enable_monitoring: true,
+    };
+    let default = IntelRdt { clos_id: Some("/".into()), ..IntelRdt::default() };
+    for (value, expected) in [
+        (all, Some(expected)),
+        (json!({}), Some(IntelRdt::default())),
+        (json!({"closID": "/"}), Some(default)),
+        (Value::Null, None),
+    ] {
+        let config = json!({"ociVersion": "1.3.0", "process": {"args": ["a"], "cwd": "/"}, "root": {"path": "r"},
+            "linux": {"intelRdt": value}});
+        assert_eq!(parse_config(config.to_string().as_bytes()).unwrap().linux.intel_rdt, expected);
+    }
 }
 
 #[test]
@@ -247,6 +291,10 @@ fn complete_resources() -> Resources<'static> {
             throttle_write_iops_device: throttle(4, u64::MAX),
         },
         hugepage_limits: vec![HugepageLimit { page_size: "64KB".into(), limit: u64::MAX }],
+        rdma: std::collections::BTreeMap::from([
+            ("mlx5_1".into(), Rdma { hca_handles: Some(3), hca_objects: Some(10_000) }),
+            ("rxe3".into(), Rdma { hca_handles: None, hca_objects: Some(0) }),
+        ]),
         network: Network {
             class_id: Some(0x0010_0001),
             priorities: vec![InterfacePriority { name: "eth0".into(), priority: 500 }],
@@ -266,6 +314,27 @@ fn a_resources_file_is_read_as_the_section() {
     let file = value["linux"]["resources"].to_string();
     assert_eq!(parse_resources(file.as_bytes()).unwrap(), complete_resources());
     assert_eq!(parse_resources(b"{}").unwrap(), Resources::default());
+}
+
+#[test]
+fn a_console_size_counts_only_beside_a_terminal() {
+    let process = |fields: &str| {
+        let json = format!(r#"{{"args": ["sh"], "cwd": "/", {fields}}}"#);
+        parse_process(json.as_bytes()).unwrap().terminal
+    };
+    let size = |height, width| Some(Terminal { size: Some(ConsoleSize { height, width }) });
+    let none = Some(Terminal { size: None });
+    for (fields, terminal) in [
+        (r#""terminal": true"#, none),
+        (r#""terminal": true, "consoleSize": {"height": 24, "width": 80}"#, size(24, 80)),
+        (r#""terminal": true, "consoleSize": {"height": 65535, "width": 1}"#, size(65535, 1)),
+        (r#""terminal": true, "consoleSize": {"height": 0, "width": 0}"#, none),
+        (r#""terminal": true, "consoleSize": {"height": 24, "width": 0}"#, none),
+        (r#""terminal": false, "consoleSize": {"height": 24, "width": 80}"#, None),
+        (r#""consoleSize": {"height": 99999}"#, None),
+    ] {
+        assert_eq!(process(fields), terminal, "{fields}");
+    }
 }
 
 #[test]
@@ -294,4 +363,56 @@ fn an_owned_string_outlives_the_document() {
     let cwd: Str<'static> = parse_process(json.as_bytes()).unwrap().cwd.into_owned();
     drop(json);
     assert_eq!(cwd, "/x");
+}
+
+#[test]
+fn every_name_that_features_announces_is_read() {
+    let features = masu_spec::features();
+    let accepts = |pointer: &str, value: Value| {
+        let config = with(minimal(), pointer, value).to_string();
+        let config = parse_config(config.as_bytes()).unwrap_or_else(|error| panic!("{error}: {config}"));
+        assert_eq!(warnings(&config), Vec::<String>::new());
+    };
+    for version in [features.oci_version_min, features.oci_version_max] {
+        accepts("/ociVersion", json!(version));
+    }
+    for option in &features.mount_options {
+        let map = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
+        // A bind mount refuses what is not an option of mounts.
+        let mount = match *option {
+            "tmpcopyup" => json!({"destination": "/a", "type": "tmpfs", "options": [option]}),
+            "idmap" | "ridmap" => json!({"destination": "/a", "source": "/b", "options": ["bind", option],
+                "uidMappings": map, "gidMappings": map}),
+            _ => json!({"destination": "/a", "source": "/b", "options": ["bind", option]}),
+        };
+        accepts("/mounts/0", mount);
+    }
+    for kind in &features.hooks {
+        accepts(&format!("/hooks/{kind}"), json!([{"path": "/bin/true"}]));
+    }
+    accepts("/process/capabilities/bounding", json!(features.linux.capabilities));
+    for kind in &features.linux.namespaces {
+        accepts("/linux/namespaces", json!([{"type": kind, "path": "/proc/1/ns/x"}]));
+    }
+    let seccomp = &features.linux.seccomp;
+    let rule = |action: &str, operator: &str| {
+        let arg = json!({"index": 0, "value": 1, "op": operator});
+        let rule = json!({"names": ["mkdir"], "action": action, "args": [arg]});
+        let listener = (action == "SCMP_ACT_NOTIFY").then_some("/run/socket");
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": listener, "syscalls": [rule]})
+    };
+    seccomp.actions.iter().for_each(|action| accepts("/linux/seccomp", rule(action, "SCMP_CMP_EQ")));
+    seccomp.operators.iter().for_each(|operator| accepts("/linux/seccomp", rule("SCMP_ACT_ERRNO", operator)));
+    assert!(seccomp.supported_flags.iter().all(|flag| seccomp.known_flags.contains(flag)));
+    accepts(
+        "/linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_LOG", "architectures": seccomp.archs, "flags": seccomp.known_flags}),
+    );
+    for mode in &features.linux.memory_policy.modes {
+        let nodes = if ["MPOL_DEFAULT", "MPOL_LOCAL"].contains(mode) { "" } else { "0" };
+        accepts("/linux/memoryPolicy", json!({"mode": mode, "nodes": nodes}));
+    }
+    for flag in &features.linux.memory_policy.flags {
+        accepts("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0", "flags": [flag]}));
+    }
 }

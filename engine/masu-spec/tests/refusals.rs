@@ -292,15 +292,89 @@ fn an_illegal_mount_is_refused() {
         ),
         (
             "/mounts/0",
-            mount("options", json!(["bind", "idmap"])),
-            "mounts[0].options[1]: \"idmap\" is not implemented by this version of masu",
+            mount("options", json!(["ro", "ridmap"])),
+            "mounts[0].options[1]: only a bind mount can have an id map",
+        ),
+    ]);
+}
+
+#[test]
+fn an_illegal_id_map_of_a_mount_is_refused() {
+    let map = |size: u32| json!([{"containerID": 0, "hostID": 100_000, "size": size}]);
+    let bound = |uids: Value, gids: Value| json!({"destination": "/a", "source": "/s", "options": ["bind", "idmap"], "uidMappings": uids, "gidMappings": gids});
+    check(&[
+        ("/mounts/0", bound(map(1), json!([])), "mounts[0].gidMappings: has to be given beside uidMappings"),
+        ("/mounts/0", bound(json!([]), map(1)), "mounts[0].uidMappings: has to be given beside gidMappings"),
+        ("/mounts/0", bound(map(0), map(1)), "mounts[0].uidMappings[0].size: is 0"),
+        (
+            "/mounts/0",
+            bound(
+                map(1),
+                json!([{"containerID": 0, "hostID": 1, "size": 2}, {"containerID": 1, "hostID": 9, "size": 1}]),
+            ),
+            "mounts[0].gidMappings[1]: overlaps mounts[0].gidMappings[0]",
         ),
         (
             "/mounts/0",
-            mount("options", json!(["ridmap"])),
-            "mounts[0].options[0]: \"ridmap\" is not implemented by this version of masu",
+            bound(json!([{"containerID": 0, "hostID": u32::MAX, "size": 1}]), map(1)),
+            "mounts[0].uidMappings[0].hostID: 4294967295 and a size of 1 pass the last ID",
+        ),
+        (
+            "/mounts/0",
+            bound(json!([{"containerID": 0, "size": 1}]), map(1)),
+            "mounts[0].uidMappings[0].hostID: required, but missing",
+        ),
+        (
+            "/mounts/0",
+            json!({"destination": "/a", "type": "tmpfs", "uidMappings": map(1), "gidMappings": map(1)}),
+            "mounts[0].uidMappings: only a bind mount can have an id map",
         ),
     ]);
+}
+
+#[test]
+fn an_illegal_network_device_is_refused() {
+    let config = minimal();
+    let table = [
+        (json!({"": {}}), "linux.netDevices[\"\"]: is not the name of a network interface"),
+        (json!({"eth0:1": {}}), "linux.netDevices[\"eth0:1\"]: is not the name of a network interface"),
+        (
+            json!({"a-name-of-16-byte": {}}),
+            "linux.netDevices[\"a-name-of-16-byte\"]: is not the name of a network interface",
+        ),
+        (
+            json!({"eth0": {"name": "a/b"}}),
+            "linux.netDevices[\"eth0\"].name: \"a/b\" is not the name of a network interface",
+        ),
+        (
+            json!({"eth0": {"name": "net%s"}}),
+            "linux.netDevices[\"eth0\"].name: \"net%s\" is not the name of a network interface",
+        ),
+        (
+            json!({"eth0": {"name": "%d%d"}}),
+            "linux.netDevices[\"eth0\"].name: \"%d%d\" is not the name of a network interface",
+        ),
+        (
+            json!({"a": {"name": "net"}, "b": {"name": "net"}}),
+            "linux.netDevices[\"b\"].name: \"net\" is the name of linux.netDevices[\"a\"] already",
+        ),
+        (
+            json!({"a": {"name": "b"}, "b": {}}),
+            "linux.netDevices[\"b\"].name: \"b\" is the name of linux.netDevices[\"a\"] already",
+        ),
+        (json!({"eth0": {"name": 1}}), "linux.netDevices.eth0.name: expected a string, found number 1"),
+    ];
+    for (devices, message) in table {
+        assert_eq!(refusal(&with(config.clone(), "/linux/netDevices", devices)), message);
+    }
+    let without = with(minimal(), "/linux/namespaces", json!([{"type": "mount"}]));
+    let without = with(without, "/linux/netDevices", json!({"eth0": {}}));
+    let message = "linux.netDevices: needs the network namespace, which linux.namespaces does not list";
+    assert_eq!(refusal(&without), message);
+    let templates = json!({"a": {"name": "eth%d"}, "b": {"name": "eth%d"}, "c": {"name": ""}});
+    let config = with(config, "/linux/netDevices", templates).to_string();
+    let devices = parse_config(config.as_bytes()).unwrap().linux.net_devices;
+    assert_eq!(devices.iter().map(masu_spec::NetDevice::inside).collect::<Vec<_>>(), ["eth%d", "eth%d", "c"]);
 }
 
 #[test]
@@ -440,6 +514,16 @@ fn illegal_id_mappings_are_refused() {
             json!([3, 11]),
             "process.user.additionalGids[1]: 11 is not mapped by linux.gidMappings",
         ),
+        (
+            "/mounts",
+            json!([{"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["gid=9", "gid=10"]}]),
+            "mounts[0].options: gid=10 is not mapped by linux.gidMappings",
+        ),
+        (
+            "/mounts",
+            json!([{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["uid=10"]}]),
+            "mounts[0].options: uid=10 is not mapped by linux.uidMappings",
+        ),
     ];
     for (pointer, value, message) in table {
         assert_eq!(refusal(&with(user.clone(), pointer, value)), message);
@@ -567,6 +651,11 @@ fn illegal_resources_are_refused() {
             "blockIO.weightDevice[0].major: -1 is not a device number",
         ),
         (
+            "/blockIO/weightDevice/0",
+            json!({"major": 8, "minor": 0}),
+            "blockIO.weightDevice[0]: weighs nothing",
+        ),
+        (
             "/blockIO/throttleReadIOPSDevice/0",
             json!({"major": 1, "minor": -1, "rate": 1}),
             "blockIO.throttleReadIOPSDevice[0].minor: -1 is not a device number",
@@ -610,7 +699,9 @@ fn illegal_resources_are_refused() {
         ("/unified", json!({"..": "1"}), "unified[\"..\"]: is not the name of a file"),
         ("/unified", json!({"": "1"}), "unified[\"\"]: is not the name of a file"),
         ("/unified", json!({"memory.max": "\0"}), "unified[\"memory.max\"]: holds a NUL byte"),
-        ("/rdma", json!({"mlx5": {"hcaHandles": 1}}), "rdma: not implemented by this version of masu"),
+        ("/rdma", json!({"mlx5": {}}), "rdma[\"mlx5\"]: limits nothing"),
+        ("/rdma", json!({"a b": {"hcaHandles": 1}}), "rdma[\"a b\"]: is not the name of a device"),
+        ("/rdma", json!({"": {"hcaHandles": 1}}), "rdma[\"\"]: is not the name of a device"),
     ];
     for (pointer, value, message) in table {
         let resources = with(json!({}), pointer, value.clone());
@@ -621,35 +712,50 @@ fn illegal_resources_are_refused() {
 }
 
 #[test]
-fn a_field_of_a_later_version_is_refused_by_name() {
-    let hook = json!([{"path": "/bin/true"}]);
-    let mut table = vec![
-        ("/process/terminal", json!(true), "process.terminal"),
-        ("/process/apparmorProfile", json!("p"), "process.apparmorProfile"),
-        ("/process/selinuxLabel", json!("l"), "process.selinuxLabel"),
-        ("/process/scheduler", json!({"policy": "SCHED_OTHER"}), "process.scheduler"),
-        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 1}), "process.ioPriority"),
-        ("/process/execCPUAffinity", json!({"initial": "0"}), "process.execCPUAffinity"),
-        ("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW"}), "linux.seccomp"),
-        ("/linux/seccomp", json!({"syscalls": [{}]}), "linux.seccomp"),
-        ("/linux/intelRdt", json!({}), "linux.intelRdt"),
-        ("/linux/memoryPolicy", json!({"mode": "MPOL_DEFAULT"}), "linux.memoryPolicy"),
-        ("/linux/netDevices", json!({"eth0": {}}), "linux.netDevices"),
-        ("/linux/personality", json!({"domain": "LINUX"}), "linux.personality"),
-        ("/linux/mountLabel", json!("l"), "linux.mountLabel"),
-        ("/linux/resources/rdma", json!({"mlx5": {}}), "linux.resources.rdma"),
-        ("/mounts/0", json!({"destination": "/a", "uidMappings": [{}]}), "mounts[0].uidMappings"),
-        ("/mounts/0", json!({"destination": "/a", "gidMappings": [{}]}), "mounts[0].gidMappings"),
+fn an_illegal_class_or_share_of_intel_rdt_is_refused_by_its_field() {
+    let table = [
+        ("closID", json!("a/b"), "closID: \"a/b\" is not the name of a class"),
+        ("closID", json!(".."), "closID: \"..\" is not the name of a class"),
+        ("closID", json!("mon_groups"), "closID: \"mon_groups\" is not the name of a class"),
+        ("closID", json!("a\nb"), "closID: \"a\\nb\" is not the name of a class"),
+        ("l3CacheSchema", json!("L3:0=f\nMB:0=10"), "l3CacheSchema: holds a line feed"),
+        ("memBwSchema", json!("L3:0=f"), "memBwSchema: \"L3:0=f\" does not begin with \"MB:\""),
+        ("memBwSchema", json!("MB:0=10\n"), "memBwSchema: holds a line feed"),
+        ("schemata", json!(["L3:0=f", "MB:0=10\n"]), "schemata[1]: holds a line feed"),
+        ("schemata", json!(["L3:0=f\0"]), "schemata[0]: holds a NUL byte"),
+        ("enableMonitoring", json!(1), "enableMonitoring: expected true or false, found number 1"),
     ];
-    let hooks = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
-    let hooks = hooks.map(|name| (format!("/hooks/{name}"), format!("hooks.{name}")));
-    table.extend(hooks.iter().map(|(pointer, path)| (pointer.as_str(), hook.clone(), path.as_str())));
-    for (pointer, value, path) in table {
-        let config = with(minimal(), pointer, value).to_string();
-        let error = parse_config(config.as_bytes()).unwrap_err();
-        assert_eq!(error, ConfigError::Unsupported { path: path.into() });
-        assert_eq!(error.to_string(), format!("{path}: not implemented by this version of masu"));
-        assert_eq!(error.hint(), Some("remove the field, or use a version of masu that implements it"));
+    for (field, value, message) in table {
+        let config = with(minimal(), "/linux/intelRdt", json!({field: value}));
+        assert_eq!(refusal(&config), format!("linux.intelRdt.{message}"));
+    }
+}
+
+#[test]
+fn a_hook_is_a_program_with_texts_and_a_time() {
+    let table = [
+        (json!({}), "path: required, but missing"),
+        (json!({"path": "bin/x"}), "path: \"bin/x\" is not an absolute path"),
+        (json!({"path": ""}), "path: \"\" is not an absolute path"),
+        (json!({"path": "/a\0b"}), "path: holds a NUL byte"),
+        (json!({"path": 1}), "path: expected a string, found number 1"),
+        (json!({"path": "/x", "args": "y"}), "args: expected an array, found string \"y\""),
+        (json!({"path": "/x", "args": ["x", "a\0"]}), "args[1]: holds a NUL byte"),
+        (json!({"path": "/x", "env": ["A=\0"]}), "env[0]: holds a NUL byte"),
+        (json!({"path": "/x", "timeout": 0}), "timeout: 0 is not within 1 to 4294967295"),
+        (json!({"path": "/x", "timeout": -1}), "timeout: -1 is not within 1 to 4294967295"),
+        (
+            json!({"path": "/x", "timeout": 4_294_967_296_u64}),
+            "timeout: 4294967296 is not within 1 to 4294967295",
+        ),
+        (json!({"path": "/x", "timeout": 1.5}), "timeout: expected an integer of 64 bits, found number 1.5"),
+    ];
+    for name in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        for (hook, message) in &table {
+            let hooks = json!([{"path": "/bin/true"}, hook]);
+            let config = with(minimal(), &format!("/hooks/{name}"), hooks);
+            assert_eq!(refusal(&config), format!("hooks.{name}[1].{message}"));
+        }
     }
 }
 
@@ -659,9 +765,131 @@ fn a_process_file_has_paths_from_the_process() {
         ("{}", "args: required, but missing"),
         (r#"{"args": ["sh"], "cwd": "a"}"#, "cwd: \"a\" is not an absolute path"),
         (r#"{"args": ["sh", 1]}"#, "args[1]: expected a string, found number 1"),
-        (r#"{"terminal": true}"#, "terminal: not implemented by this version of masu"),
+        (r#"{"terminal": 1}"#, "terminal: expected true or false, found number 1"),
+        (
+            r#"{"terminal": true, "consoleSize": {"height": 65536, "width": 80}}"#,
+            "consoleSize.height: 65536 is above 65535",
+        ),
+        (r#"{"terminal": true, "consoleSize": {"height": 24}}"#, "consoleSize.width: required, but missing"),
     ];
     for (json, message) in table {
         assert_eq!(parse_process(json.as_bytes()).unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn scheduling_that_no_kernel_takes_is_refused_by_its_field() {
+    let table = [
+        ("/process/scheduler", json!({}), "scheduler.policy: required, but missing"),
+        (
+            "/process/scheduler",
+            json!({"policy": "SCHED_NOPE"}),
+            "scheduler.policy: unknown policy \"SCHED_NOPE\"; there are SCHED_BATCH, SCHED_DEADLINE, SCHED_FIFO, \
+             SCHED_IDLE, SCHED_ISO, SCHED_OTHER, SCHED_RR",
+        ),
+        (
+            "/process/scheduler",
+            json!({"policy": "SCHED_OTHER", "nice": 20}),
+            "scheduler.nice: 20 is not within -20 to 19",
+        ),
+        (
+            "/process/scheduler",
+            json!({"policy": "SCHED_RR", "priority": 100}),
+            "scheduler.priority: 100 is not within 0 to 99",
+        ),
+        (
+            "/process/scheduler",
+            json!({"policy": "SCHED_BATCH", "priority": 1}),
+            "scheduler.priority: is for SCHED_FIFO and SCHED_RR alone",
+        ),
+        (
+            "/process/scheduler",
+            json!({"policy": "SCHED_OTHER", "deadline": 1}),
+            "scheduler.deadline: is for SCHED_DEADLINE alone",
+        ),
+        (
+            "/process/scheduler",
+            json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RECLAIM", "RECLAIM"]}),
+            "scheduler.flags[1]: unknown flag \"RECLAIM\"; there are SCHED_FLAG_DL_OVERRUN, SCHED_FLAG_KEEP_PARAMS, \
+             SCHED_FLAG_KEEP_POLICY, SCHED_FLAG_RECLAIM, SCHED_FLAG_RESET_ON_FORK, SCHED_FLAG_UTIL_CLAMP_MAX, \
+             SCHED_FLAG_UTIL_CLAMP_MIN",
+        ),
+        ("/process/ioPriority", json!({"priority": 1}), "ioPriority.class: required, but missing"),
+        (
+            "/process/ioPriority",
+            json!({"class": "BE"}),
+            "ioPriority.class: unknown class \"BE\"; there are IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE, IOPRIO_CLASS_RT",
+        ),
+        (
+            "/process/ioPriority",
+            json!({"class": "IOPRIO_CLASS_BE", "priority": 8}),
+            "ioPriority.priority: 8 is not within 0 to 7",
+        ),
+        (
+            "/process/execCPUAffinity",
+            json!({"initial": "0,x"}),
+            "execCPUAffinity.initial: \"x\" is no number and no range",
+        ),
+        ("/process/execCPUAffinity", json!({"final": "8192"}), "execCPUAffinity.final: 8192 is above 8191"),
+    ];
+    for (pointer, value, message) in table {
+        assert_eq!(refusal(&with(minimal(), pointer, value)), format!("process.{message}"));
+    }
+}
+
+#[test]
+fn a_memory_policy_or_a_personality_that_is_none_is_refused_by_its_field() {
+    let table = [
+        ("/linux/memoryPolicy", json!({}), "memoryPolicy.mode: required, but missing"),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "BIND"}),
+            "memoryPolicy.mode: unknown mode \"BIND\"; there are MPOL_BIND, MPOL_DEFAULT, MPOL_INTERLEAVE, MPOL_LOCAL, \
+             MPOL_PREFERRED, MPOL_PREFERRED_MANY, MPOL_WEIGHTED_INTERLEAVE",
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_BIND", "nodes": ""}),
+            "memoryPolicy.nodes: MPOL_BIND needs at least one node",
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_LOCAL", "nodes": "0"}),
+            "memoryPolicy.nodes: MPOL_LOCAL takes no node",
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_BIND", "nodes": "1-0"}),
+            "memoryPolicy.nodes: the range \"1-0\" ends before it begins",
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_NOPE"]}),
+            "memoryPolicy.flags[0]: unknown flag \"MPOL_F_NOPE\"; there are MPOL_F_NUMA_BALANCING, \
+             MPOL_F_RELATIVE_NODES, MPOL_F_STATIC_NODES",
+        ),
+        (
+            "/linux/memoryPolicy",
+            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}),
+            "memoryPolicy.flags: MPOL_F_RELATIVE_NODES and MPOL_F_STATIC_NODES exclude each other",
+        ),
+        ("/linux/personality", json!({}), "personality.domain: required, but missing"),
+        (
+            "/linux/personality",
+            json!({"domain": "BSD"}),
+            "personality.domain: unknown domain \"BSD\"; there are LINUX, LINUX32",
+        ),
+    ];
+    for (pointer, value, message) in table {
+        assert_eq!(refusal(&with(minimal(), pointer, value)), format!("linux.{message}"));
+    }
+}
+
+#[test]
+fn a_flag_of_a_personality_is_a_warning() {
+    let value = json!({"domain": "LINUX32", "flags": ["ADDR_NO_RANDOMIZE"]});
+    let config = with(minimal(), "/linux/personality", value).to_string();
+    let config = parse_config(config.as_bytes()).unwrap();
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, ["linux.personality.flags: ignored: the specification knows no flag"]);
 }

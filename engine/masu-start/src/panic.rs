@@ -22,11 +22,20 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         Some(location) => (location.file(), decimal(location.line(), &mut digits)),
         None => ("unknown place", &digits[..0]),
     };
-    for part in [b"masu: internal error: ".as_slice(), file.as_bytes(), b":", line, b"\n"] {
+    let parts: [&[u8]; 5] = match is_out_of_memory(file) {
+        true => [b"masu: out of memory\n", b"", b"", b"", b""],
+        false => [b"masu: internal error: ", file.as_bytes(), b":", line, b"\n"],
+    };
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
         // Ignored: a closed standard error leaves nobody to tell, and the exit status says the rest.
         let _ignored = rustix::io::write(masu_sys::fd::stderr(), part);
     }
     masu_sys::process::exit_group(1)
+}
+
+/// Whether the panic is alloc's own, for a block that the allocator could not give.
+fn is_out_of_memory(file: &str) -> bool {
+    file.ends_with("library/alloc/src/alloc.rs")
 }
 
 /// The decimal digits of a number, at the end of the buffer.

@@ -140,10 +140,17 @@ pub(crate) mod nr {
         pub(crate) const FCNTL: usize = 72;
         pub(crate) const GETCWD: usize = 79;
         pub(crate) const SETGROUPS: usize = 116;
+        pub(crate) const PERSONALITY: usize = 135;
+        pub(crate) const SCHED_SETAFFINITY: usize = 203;
         pub(crate) const EXIT_GROUP: usize = 231;
+        pub(crate) const SET_MEMPOLICY: usize = 238;
         pub(crate) const KEYCTL: usize = 250;
+        pub(crate) const IOPRIO_SET: usize = 251;
         pub(crate) const UNSHARE: usize = 272;
         pub(crate) const SIGNALFD4: usize = 289;
+        pub(crate) const SCHED_SETATTR: usize = 314;
+        pub(crate) const SECCOMP: usize = 317;
+        pub(crate) const BPF: usize = 321;
         pub(crate) const EXECVEAT: usize = 322;
     }
     // Both use the kernel's generic table (include/uapi/asm-generic/unistd.h).
@@ -152,14 +159,21 @@ pub(crate) mod nr {
         pub(crate) const GETCWD: usize = 17;
         pub(crate) const FCNTL: usize = 25;
         pub(crate) const IOCTL: usize = 29;
+        pub(crate) const IOPRIO_SET: usize = 30;
         pub(crate) const SIGNALFD4: usize = 74;
+        pub(crate) const PERSONALITY: usize = 92;
         pub(crate) const EXIT_GROUP: usize = 94;
         pub(crate) const UNSHARE: usize = 97;
+        pub(crate) const SCHED_SETAFFINITY: usize = 122;
         pub(crate) const RT_SIGACTION: usize = 134;
         pub(crate) const RT_SIGPROCMASK: usize = 135;
         pub(crate) const SETGROUPS: usize = 159;
         pub(crate) const KEYCTL: usize = 219;
         pub(crate) const EXECVE: usize = 221;
+        pub(crate) const SET_MEMPOLICY: usize = 237;
+        pub(crate) const SCHED_SETATTR: usize = 274;
+        pub(crate) const SECCOMP: usize = 277;
+        pub(crate) const BPF: usize = 280;
         pub(crate) const EXECVEAT: usize = 281;
     }
     pub(crate) use table::*;

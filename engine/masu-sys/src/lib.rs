@@ -28,6 +28,7 @@
 compile_error!("masu-sys knows Linux on x86_64, aarch64 and riscv64");
 
 mod arch;
+pub mod bpf;
 pub mod capability;
 pub mod errno;
 pub mod exec;
@@ -38,4 +39,6 @@ pub mod mount;
 pub mod namespace;
 pub mod network;
 pub mod process;
+pub mod scheduling;
+pub mod seccomp;
 pub mod signal;

@@ -16,6 +16,7 @@ const UNKNOWN: &[(&str, &[&str], i32)] = &[
     ("pause", &["pause", "nobody"], 1),
     ("resume", &["resume", "nobody"], 1),
     ("ps", &["ps", "nobody"], 1),
+    ("events", &["events", "nobody"], 1),
     ("update", &["update", "--pids-limit", "5", "nobody"], 1),
 ];
 

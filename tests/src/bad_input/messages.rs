@@ -180,6 +180,10 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
         "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
     ),
     (
+        "an unknown id of `events`",
+        "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
+    ),
+    (
         "an unknown id of `ps`",
         "masu: container does not exist: \"nobody\"\nhint: masu list shows the containers of this root directory",
     ),
@@ -270,7 +274,7 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "more `--preserve-fds` than there are",
-        "masu: --preserve-fds 40: descriptor 3 is not open\nhint: the descriptors from 3 on are preserved, without a gap",
+        "masu: unable to stat preserved-fd 0 (of 40): descriptor 3 is not open\nhint: --preserve-fds takes the descriptors after standard error and $LISTEN_FDS, without a gap",
     ),
     (
         "two ids for `create`",
@@ -283,65 +287,5 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     (
         "a process file of `exec` that is not there",
         "masu: read --process /no/such/file: no such file or directory (ENOENT)",
-    ),
-    (
-        "linux.seccomp is refused until it works",
-        "masu: linux.seccomp: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "process.terminal is refused until it works",
-        "masu: process.terminal: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "hooks is refused until it works",
-        "masu: hooks.prestart: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "process.apparmorProfile is refused until it works",
-        "masu: process.apparmorProfile: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "process.selinuxLabel is refused until it works",
-        "masu: process.selinuxLabel: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "linux.mountLabel is refused until it works",
-        "masu: linux.mountLabel: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "process.scheduler is refused until it works",
-        "masu: process.scheduler: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "process.ioPriority is refused until it works",
-        "masu: process.ioPriority: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "process.execCPUAffinity is refused until it works",
-        "masu: process.execCPUAffinity: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "linux.intelRdt is refused until it works",
-        "masu: linux.intelRdt: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "linux.personality is refused until it works",
-        "masu: linux.personality: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "linux.memoryPolicy is refused until it works",
-        "masu: linux.memoryPolicy: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "linux.netDevices is refused until it works",
-        "masu: linux.netDevices: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "linux.resources.rdma is refused until it works",
-        "masu: linux.resources.rdma: not implemented by this version of masu\nhint: remove the field, or use a version of masu that implements it",
-    ),
-    (
-        "linux.resources.network is refused until it works",
-        "masu: linux.resources.network.classID: the net_cls controller is not available: no hierarchy with it is mounted",
     ),
 ];

@@ -2,19 +2,19 @@
 
 mod commands;
 mod configs;
-mod later;
 mod messages;
 mod state_files;
 
 use crate::harness::command::{Invocation, Output};
-use crate::harness::{Bench, Check, Suite, ensure_eq, fail};
+use crate::harness::{Bench, Check, Need, Suite, ensure_eq, fail};
 
 /// The suite.
 pub(crate) fn suite() -> Suite {
     let mut suite = Suite::new("bad_input");
+    // What an ordinary user is told differs; the suite `rootless` has that.
+    suite.needs(&[Need::Root]);
     configs::add(&mut suite);
     commands::add(&mut suite);
-    later::add(&mut suite);
     state_files::add(&mut suite);
     suite
 }

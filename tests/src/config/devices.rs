@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Suite, ensure, ensure_eq};
+use crate::harness::{Need, Suite, ensure, ensure_eq};
 
 /// Adds the cases.
 #[expect(clippy::too_many_lines, reason = "a flat list of cases")]
@@ -41,7 +41,7 @@ pub(crate) fn add(suite: &mut Suite) {
         let wanted = "mine character special file 640 7:8 1:5\ndeep/block block special file 600 0:0 7:63\npipe fifo 622";
         ensure_eq!(text, wanted);
         Ok(())
-    });
+    }).needs(&[Need::Root]);
     suite.case("a device whose rule allows it can be used and another cannot", |bench| {
         let script = "head -c 1 /dev/allowed | od -A n -t x1; head -c 1 /dev/denied 2>&1 | grep -o 'Operation not permitted'";
         let text = bench.inside(script, |config| {
@@ -53,24 +53,63 @@ pub(crate) fn add(suite: &mut Suite) {
         })?;
         ensure_eq!(text, "00\nOperation not permitted");
         Ok(())
-    });
-    suite.case("mknod of a device that no rule names can be made but not opened", |bench| {
-        let text = bench.inside(
-            "mknod /dev/kmsg c 1 11 && head -c 1 /dev/kmsg 2>&1 | grep -o 'not permitted'",
-            |config| {
-                config.capabilities(&["CAP_MKNOD"]);
-            },
-        )?;
-        ensure_eq!(text, "not permitted");
-        Ok(())
-    });
-    suite.case("in a user namespace the default devices are there too", |bench| {
-        let text = bench.inside("echo x > /dev/null && stat -c '%F %t:%T' /dev/null", |config| {
-            config.user_namespace();
-        })?;
-        ensure_eq!(text, "character special file 1:3");
-        Ok(())
-    });
+    }).needs(&[Need::Root]);
+    suite
+        .case("mknod of a device that no rule names can be made but not opened", |bench| {
+            let text = bench.inside(
+                "mknod /dev/kmsg c 1 11 && head -c 1 /dev/kmsg 2>&1 | grep -o 'not permitted'",
+                |config| {
+                    config.capabilities(&["CAP_MKNOD"]);
+                },
+            )?;
+            ensure_eq!(text, "not permitted");
+            Ok(())
+        })
+        .needs(&[Need::Root]);
+    suite
+        .case("in a user namespace the default devices are there too", |bench| {
+            let text = bench.inside("echo x > /dev/null && stat -c '%F %t:%T' /dev/null", |config| {
+                config.user_namespace();
+            })?;
+            ensure_eq!(text, "character special file 1:3");
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
+    suite
+        .case("a device of type u is a character device", |bench| {
+            let text = bench.inside("stat -c '%F %t:%T' /dev/mine", |config| {
+                config.set(
+                    "/linux/devices",
+                    json!([{"path": "/dev/mine", "type": "u", "major": 1, "minor": 5}]),
+                );
+            })?;
+            ensure_eq!(text, "character special file 1:5");
+            Ok(())
+        })
+        .needs(&[Need::Root]);
+    suite
+        .case("a file of the image in the place of a device is refused", |bench| {
+            let mut bundle = bench.bundle()?;
+            bundle.file("opt/node", "of the image", 0o644)?;
+            let node = json!([{"path": "/opt/node", "type": "c", "major": 1, "minor": 5}]);
+            bundle.config.set("/linux/devices", node).args(&["true"]);
+            let container = bench.container(bundle)?;
+            container.run()?.fails_with(1, &["/opt/node"])?;
+            ensure_eq!(std::fs::read_to_string(container.bundle.inside("opt/node"))?, "of the image");
+            Ok(())
+        })
+        .needs(&[Need::Root]);
+    suite
+        .case("the device itself may be part of the image", |bench| {
+            let mut bundle = bench.bundle()?;
+            let node = bundle.inside("opt/node");
+            bench.program("mknod").arg(&node).args(["c", "1", "5"]).succeeds()?;
+            let device = json!([{"path": "/opt/node", "type": "c", "major": 1, "minor": 5}]);
+            bundle.config.set("/linux/devices", device).shell("head -c 2 /opt/node | od -A n -t x1");
+            ensure_eq!(bench.container(bundle)?.run()?.exits_with(0)?.text(), "00 00");
+            Ok(())
+        })
+        .needs(&[Need::Root]);
     suite.case("a device of an unknown type is refused", |bench| {
         let output = bench.script("true", |config| {
             config.set("/linux/devices", json!([{"path": "/dev/x", "type": "z", "major": 1, "minor": 5}]));

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::harness::mountinfo::{Mount, mount_at};
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
@@ -23,6 +23,7 @@ fn mounted(bench: &Bench<'_>, point: &str, kind: &str, source: &str, options: &[
     mount_at(&text, point)
 }
 
+#[expect(clippy::too_many_lines, reason = "a flat list of cases")]
 fn types(suite: &mut Suite) {
     for (point, kind) in [
         ("/proc", "proc"),
@@ -70,6 +71,13 @@ fn types(suite: &mut Suite) {
         ensure_eq!(bench.container(bundle)?.run()?.exits_with(0)?.text(), "tmpfs");
         Ok(())
     });
+    suite.case("a relative destination of a mount starts at the root", |bench| {
+        let text = bench.inside("cat /proc/self/mountinfo", |config| {
+            config.set("/process/cwd", "/usr").mount("mnt", "tmpfs", "tmpfs", &[]);
+        })?;
+        ensure_eq!(mount_at(&text, "/mnt")?.kind, "tmpfs");
+        Ok(())
+    });
     suite.case("mounts are made in their order", |bench| {
         let text = bench.inside("ls /mnt", |config| {
             config.mount("/mnt", "tmpfs", "tmpfs", &[]).mount("/mnt/below", "tmpfs", "tmpfs", &[]);
@@ -112,6 +120,15 @@ const SUPER_OPTIONS: &[(&[&str], &str)] = &[
     (&["sync", "async"], "!sync"),
     (&["dirsync"], "dirsync"),
     (&["lazytime"], "lazytime"),
+    (&["lazytime", "nolazytime"], "!lazytime"),
+];
+
+/// Words that take another one back, and what a new file system then shows.
+const TAKEN_BACK: &[(&[&str], &str)] = &[
+    (&["defaults"], "rw"),
+    (&["strictatime", "nostrictatime"], "relatime"),
+    (&["strictatime", "relatime"], "relatime"),
+    (&["noatime", "norelatime"], "noatime"),
 ];
 
 fn shows(list: &[String], wanted: &str) -> bool {
@@ -123,20 +140,44 @@ fn shows(list: &[String], wanted: &str) -> bool {
 
 fn options(suite: &mut Suite) {
     for (options, wanted) in OPTIONS {
+        let needs = needs(options);
         suite.case(format!("a tmpfs with {} shows {wanted}", options.join(",")), |bench| {
             let mount = mounted(bench, "/mnt", "tmpfs", "tmpfs", options)?;
             ensure!(shows(&mount.options, wanted), "{mount:?}");
             Ok(())
         });
-        suite.case(format!("a bind mount with {} shows {wanted}", options.join(",")), |bench| {
-            let source = bench.directory("source")?;
-            let mut all = vec!["rbind"];
-            all.extend_from_slice(options);
-            let mount = mounted(bench, "/mnt", "bind", &source.to_string_lossy(), &all)?;
+        suite
+            .case(format!("a bind mount with {} shows {wanted}", options.join(",")), |bench| {
+                let source = bench.directory("source")?;
+                let mut all = vec!["rbind"];
+                all.extend_from_slice(options);
+                let mount = mounted(bench, "/mnt", "bind", &source.to_string_lossy(), &all)?;
+                ensure!(shows(&mount.options, wanted), "{mount:?}");
+                Ok(())
+            })
+            .needs(needs);
+    }
+    for (options, wanted) in TAKEN_BACK {
+        suite.case(format!("a tmpfs with {} shows {wanted}", options.join(",")), |bench| {
+            let mount = mounted(bench, "/mnt", "tmpfs", "tmpfs", options)?;
             ensure!(shows(&mount.options, wanted), "{mount:?}");
             Ok(())
         });
     }
+    // The kernel shows none of them, and a tmpfs refuses a word that reaches it.
+    for options in [&["silent"][..], &["loud"], &["silent", "loud"], &["iversion"], &["noiversion"]] {
+        suite.case(format!("{} is no word for the file system", options.join(",")), |bench| {
+            ensure_eq!(mounted(bench, "/mnt", "tmpfs", "tmpfs", options)?.kind, "tmpfs");
+            Ok(())
+        });
+    }
+    suite.case("a word that is no option of a mount is the file system's to refuse", |bench| {
+        let output = bench.script("true", |config| {
+            config.mount("/mnt", "tmpfs", "tmpfs", &["ro", "no-such-option"]);
+        })?;
+        output.fails_with(1, &["/mnt"])?;
+        Ok(())
+    });
     for (options, wanted) in SUPER_OPTIONS {
         suite.case(
             format!("a tmpfs with {} shows {wanted} in its super block", options.join(",")),
@@ -210,18 +251,20 @@ fn binds(suite: &mut Suite) {
         ensure_eq!(text, "00 00 00 00");
         Ok(())
     });
-    suite.case("in a user namespace a bind source that root inside may not reach works", |bench| {
-        let hidden = bench.directory("hidden")?;
-        fs::create_dir(hidden.join("source"))?;
-        fs::write(hidden.join("source/here"), "")?;
-        fs::set_permissions(&hidden, fs::Permissions::from_mode(0o700))?;
-        let source = hidden.join("source");
-        let text = bench.inside("ls /mnt", |config| {
-            config.user_namespace().mount("/mnt", "bind", &source.to_string_lossy(), &["rbind"]);
-        })?;
-        ensure_eq!(text, "here");
-        Ok(())
-    });
+    suite
+        .case("in a user namespace a bind source that root inside may not reach works", |bench| {
+            let hidden = bench.directory("hidden")?;
+            fs::create_dir(hidden.join("source"))?;
+            fs::write(hidden.join("source/here"), "")?;
+            fs::set_permissions(&hidden, fs::Permissions::from_mode(0o700))?;
+            let source = hidden.join("source");
+            let text = bench.inside("ls /mnt", |config| {
+                config.user_namespace().mount("/mnt", "bind", &source.to_string_lossy(), &["rbind"]);
+            })?;
+            ensure_eq!(text, "here");
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
 }
 
 fn propagation(suite: &mut Suite) {
@@ -239,6 +282,13 @@ fn propagation(suite: &mut Suite) {
             ensure!(if wanted.is_empty() { tags.is_empty() } else { tags.starts_with(wanted) }, "{mount:?}");
             Ok(())
         });
+    }
+    for option in ["slave", "rslave"] {
+        suite
+            .case(format!("a bind mount with {option} hears of its source"), move |bench| {
+                hears(bench, option)
+            })
+            .needs(&[Need::Root]);
     }
     suite.case("without a propagation a bind mount does not propagate back", |bench| {
         let source = bench.directory("source")?;
@@ -260,6 +310,27 @@ fn propagation(suite: &mut Suite) {
     });
 }
 
+/// Binds a mount of the host that is shared, in a mount namespace of its own.
+fn hears(bench: &Bench<'_>, option: &str) -> Check {
+    let source = bench.directory("source")?;
+    let mut bundle = bench.bundle()?;
+    bundle.config.mount("/mnt", "bind", &source.to_string_lossy(), &["rbind", option]);
+    bundle.config.args(&["cat", "/proc/self/mountinfo"]);
+    bundle.write()?;
+    let script = format!(
+        "mount -t tmpfs source {source} && mount --make-shared {source} && exec {} --root {} run --bundle {} {}",
+        bench.runtime().path.display(),
+        bench.root.display(),
+        bundle.dir.display(),
+        bundle.name,
+        source = source.display()
+    );
+    let text = bench.program("unshare").args(["-m", "sh", "-c", &script]).output()?.exits_with(0)?.stdout;
+    let tags = mount_at(&text, "/mnt")?.propagation.join(" ");
+    ensure!(tags.starts_with("master:"), "{tags:?}");
+    Ok(())
+}
+
 /// A recursive option, and what the mount below then shows.
 const RECURSIVE: &[(&str, &str)] = &[
     ("rro", "ro"),
@@ -271,13 +342,44 @@ const RECURSIVE: &[(&str, &str)] = &[
     ("rnosymfollow", "nosymfollow"),
 ];
 
+/// Recursive options of which the last one counts, and what the mount below then shows.
+const RECURSIVELY_TAKEN_BACK: &[(&[&str], &str)] = &[
+    (&["rnoatime", "ratime"], "!noatime"),
+    (&["rnodiratime", "rdiratime"], "!nodiratime"),
+    (&["rnosymfollow", "rsymfollow"], "!nosymfollow"),
+    (&["rnoatime", "rstrictatime"], "!relatime"),
+    (&["rstrictatime", "rnostrictatime"], "relatime"),
+    (&["rstrictatime", "rrelatime"], "relatime"),
+    (&["rrelatime", "rnorelatime"], "relatime"),
+];
+
+/// In a user namespace the access times of what comes from outside are locked: mount_namespaces(7).
+fn needs(options: &[&str]) -> &'static [Need] {
+    let last = options.last().map_or("", |option| option.trim_start_matches('r'));
+    if ["noatime", "strictatime", "nodiratime"].contains(&last) { &[Need::Root] } else { &[] }
+}
+
 fn recursive(suite: &mut Suite) {
     for (option, wanted) in RECURSIVE {
-        suite.case(format!("{option} reaches the mounts below"), |bench| {
-            let below = below_of(bench, &["rbind", option])?;
-            ensure!(below.has(wanted), "{below:?}");
-            Ok(())
-        });
+        let needs = needs(&[option]);
+        suite
+            .case(format!("{option} reaches the mounts below"), |bench| {
+                let below = below_of(bench, &["rbind", option])?;
+                ensure!(below.has(wanted), "{below:?}");
+                Ok(())
+            })
+            .needs(needs);
+    }
+    for (options, wanted) in RECURSIVELY_TAKEN_BACK {
+        suite
+            .case(format!("below a bind mount with {} there is {wanted}", options.join(",")), |bench| {
+                let mut all = vec!["rbind"];
+                all.extend_from_slice(options);
+                let below = below_of(bench, &all)?;
+                ensure!(shows(&below.options, wanted), "{below:?}");
+                Ok(())
+            })
+            .needs(&[Need::Root]);
     }
     suite.case("ro without r leaves the mounts below writable", |bench| {
         let below = below_of(bench, &["rbind", "ro"])?;

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::exec::sets;
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
     arguments(suite);
     identity(suite);
+    kept_groups(suite);
     capabilities(suite);
     limits(suite);
 }
@@ -119,17 +120,45 @@ fn escapes(bench: &mut Bench<'_>) -> Check {
     Ok(())
 }
 
+fn kept_groups(suite: &mut Suite) {
+    suite
+        .case("run.oci.keep_original_groups keeps the caller's groups, for exec too", |bench| {
+            let mut bundle = bench.bundle()?;
+            bundle.config.set("/annotations", json!({"run.oci.keep_original_groups": "1"}));
+            bundle.config.set("/process/user", json!({"uid": 0, "gid": 0, "additionalGids": [5]}));
+            bundle.config.args(&["sleep", "1000"]);
+            let container = bench.container(bundle)?;
+            let run = container.launch("run", &["--detach"]).words();
+            let keeping = |words: Vec<std::ffi::OsString>| {
+                bench.program("setpriv").args(["--groups", "77,78"]).args(words).succeeds()
+            };
+            keeping(run)?;
+            let pid = container.pid_of_program()?;
+            ensure_eq!(crate::harness::host::status_field(pid, "Groups")?, "77 78");
+            let words = container.exec_with(&[], &["grep", "Groups", "/proc/self/status"]).words();
+            ensure_eq!(keeping(words)?.text(), "Groups:\t77 78");
+            Ok(())
+        })
+        .needs(&[Need::Root]);
+}
+
 fn identity(suite: &mut Suite) {
-    suite.case("process.user sets uid, gid and the additional groups", |bench| {
-        let text = bench.inside("id -u; id -g; id -G; grep -E '^(Uid|Gid)' /proc/self/status", |config| {
-            config.set("/process/user", json!({"uid": 1000, "gid": 1001, "additionalGids": [5, 65000]}));
-        })?;
-        ensure_eq!(
-            text,
-            "1000\n1001\n1001 5 65000\nUid:\t1000\t1000\t1000\t1000\nGid:\t1001\t1001\t1001\t1001"
-        );
-        Ok(())
-    });
+    suite
+        .case("process.user sets uid, gid and the additional groups", |bench| {
+            let text =
+                bench.inside("id -u; id -g; id -G; grep -E '^(Uid|Gid)' /proc/self/status", |config| {
+                    config.set(
+                        "/process/user",
+                        json!({"uid": 1000, "gid": 1001, "additionalGids": [5, 65000]}),
+                    );
+                })?;
+            ensure_eq!(
+                text,
+                "1000\n1001\n1001 5 65000\nUid:\t1000\t1000\t1000\t1000\nGid:\t1001\t1001\t1001\t1001"
+            );
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
     suite.case("without additionalGids there are no groups of the host", |bench| {
         ensure_eq!(bench.inside("grep ^Groups /proc/self/status", |_| {})?.trim_end(), "Groups:");
         Ok(())
@@ -177,6 +206,7 @@ fn identity(suite: &mut Suite) {
 const KILL: u64 = 1 << 5;
 const CHOWN: u64 = 1;
 
+#[expect(clippy::too_many_lines, reason = "a flat list of cases")]
 fn capabilities(suite: &mut Suite) {
     suite.case("each of the five sets is what the config says", |bench| {
         let seen = seen_sets(
@@ -202,18 +232,20 @@ fn capabilities(suite: &mut Suite) {
         )?;
         ensure_eq!(seen, [KILL, KILL, KILL, CHOWN | KILL, KILL]);
         Ok(())
-    });
-    suite.case("an ordinary user without ambient capabilities has none", |bench| {
-        let seen = seen_sets(
-            bench,
-            json!({
-                "bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL"]
-            }),
-            1000,
-        )?;
-        ensure_eq!(seen, [0, 0, 0, KILL, 0]);
-        Ok(())
-    });
+    }).needs(&[Need::Ids]);
+    suite
+        .case("an ordinary user without ambient capabilities has none", |bench| {
+            let seen = seen_sets(
+                bench,
+                json!({
+                    "bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL"]
+                }),
+                1000,
+            )?;
+            ensure_eq!(seen, [0, 0, 0, KILL, 0]);
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
     suite.case("empty sets are empty", |bench| {
         ensure_eq!(seen_sets(bench, json!({"bounding": [], "permitted": [], "effective": []}), 0)?, [0; 5]);
         Ok(())
@@ -282,4 +314,17 @@ fn limits(suite: &mut Suite) {
             Ok(())
         });
     }
+    suite.case("without process.oomScoreAdj the caller's stays", |bench| {
+        let mut bundle = bench.bundle()?;
+        bundle.config.remove("/process", "oomScoreAdj").shell("cat /proc/self/oom_score_adj");
+        let container = bench.container(bundle)?;
+        let script = format!(
+            "echo 321 > /proc/self/oom_score_adj; exec {} run --bundle {} {}",
+            bench.command_line(),
+            container.bundle.dir.display(),
+            container.id
+        );
+        ensure_eq!(bench.program("sh").args(["-c", &script]).succeeds()?.text(), "321");
+        Ok(())
+    });
 }

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use crate::harness::mountinfo::mount_at;
-use crate::harness::{Suite, ensure, ensure_eq, host};
+use crate::harness::{Need, Suite, ensure, ensure_eq, host};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
     root(suite);
+    propagation(suite);
     names(suite);
     sysctl(suite);
     paths(suite);
@@ -50,18 +51,58 @@ fn root(suite: &mut Suite) {
         ensure_eq!(text.lines().filter(|line| line.split(' ').nth(4) == Some("/")).count(), 1, "{text}");
         Ok(())
     });
-    for (name, wanted) in [("private", ""), ("slave", "master"), ("shared", "shared")] {
+}
+
+fn propagation(suite: &mut Suite) {
+    for (name, wanted) in [
+        ("private", ""),
+        ("rprivate", ""),
+        ("slave", "master"),
+        ("rslave", "master"),
+        ("shared", "shared"),
+        ("rshared", "shared"),
+        ("unbindable", "unbindable"),
+        ("runbindable", "unbindable"),
+    ] {
         suite.case(format!("linux.rootfsPropagation {name} is the root's"), move |bench| {
             let text = bench.inside("cat /proc/self/mountinfo", |config| {
                 config.set("/linux/rootfsPropagation", name);
             })?;
             let tags = mount_at(&text, "/")?.propagation.join(" ");
             // A slave of a private mount has no master to name.
-            ensure!(tags.contains(wanted) || (name == "slave" && tags.is_empty()), "{tags:?} for {name}");
+            ensure!(
+                tags.contains(wanted) || (name.ends_with("slave") && tags.is_empty()),
+                "{tags:?} for {name}"
+            );
             ensure!(!wanted.is_empty() || tags.is_empty(), "{tags:?} for {name}");
             Ok(())
         });
     }
+    // systemd makes all mounts of a host shared; pivot_root(2) refuses a root that still is.
+    suite
+        .case("linux.rootfsPropagation shared works where the host's mounts are shared", |bench| {
+            for hooks in [json!({}), json!({"createRuntime": [{"path": "/bin/true"}]})] {
+                let mut bundle = bench.bundle()?;
+                bundle
+                    .config
+                    .set("/linux/rootfsPropagation", "shared")
+                    .set("/hooks", hooks)
+                    .args(&["echo", "in"]);
+                bundle.write()?;
+                let script = format!(
+                    "exec {} --root {} run --bundle {} {}",
+                    bench.runtime().path.display(),
+                    bench.root.display(),
+                    bundle.dir.display(),
+                    bundle.name
+                );
+                let call =
+                    bench.program("unshare").args(["-m", "--propagation", "shared", "sh", "-c", &script]);
+                ensure_eq!(call.output()?.exits_with(0)?.text(), "in");
+            }
+            Ok(())
+        })
+        .needs(&[Need::Root]);
 }
 
 fn names(suite: &mut Suite) {
@@ -109,15 +150,17 @@ fn sysctl(suite: &mut Suite) {
         ("kernel.shmmax", "1048576", "/proc/sys/kernel/shmmax"),
         ("fs.mqueue.msg_max", "20", "/proc/sys/fs/mqueue/msg_max"),
     ] {
-        suite.case(format!("linux.sysctl {name} is set inside"), move |bench| {
-            let before = host::read_trimmed(path)?;
-            let text = bench.inside(&format!("cat {path}"), |config| {
-                config.set("/linux/sysctl", json!({})).set("/linux/sysctl", json!({name: value}));
-            })?;
-            ensure_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), value);
-            ensure_eq!(host::read_trimmed(path)?, before);
-            Ok(())
-        });
+        suite
+            .case(format!("linux.sysctl {name} is set inside"), move |bench| {
+                let before = host::read_trimmed(path)?;
+                let text = bench.inside(&format!("cat {path}"), |config| {
+                    config.set("/linux/sysctl", json!({})).set("/linux/sysctl", json!({name: value}));
+                })?;
+                ensure_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), value);
+                ensure_eq!(host::read_trimmed(path)?, before);
+                Ok(())
+            })
+            .needs(&[Need::Root]);
     }
     suite.case("linux.sysctl of something that is not namespaced is refused", |bench| {
         let before = host::read_trimmed("/proc/sys/vm/swappiness")?;
@@ -146,6 +189,20 @@ fn paths(suite: &mut Suite) {
         bundle.config.set("/linux/maskedPaths", json!(["/etc/secret", "/secrets"]));
         bundle.config.shell("cat /etc/secret; ls -A /secrets; touch /secrets/x 2>/dev/null || echo refused");
         ensure_eq!(bench.container(bundle)?.run()?.exits_with(0)?.text(), "refused");
+        Ok(())
+    });
+    suite.case("masked directories are one file system, and it is read-only", |bench| {
+        let mut bundle = bench.bundle()?;
+        for name in ["one", "two", "three"] {
+            std::fs::create_dir(bundle.inside(name))?;
+        }
+        bundle.config.set("/linux/maskedPaths", json!(["/one", "/two", "/three"]));
+        bundle
+            .config
+            .shell("stat -c %d /one /two /three; grep -cE ' /(one|two|three) ro' /proc/self/mountinfo");
+        let text = bench.container(bundle)?.run()?.exits_with(0)?.text().to_owned();
+        let lines: Vec<_> = text.lines().collect();
+        ensure!(matches!(lines[..], [one, two, three, "3"] if one == two && two == three), "{text}");
         Ok(())
     });
     suite.case("a read-only path refuses writing in a writable root", |bench| {

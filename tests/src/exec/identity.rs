@@ -1,6 +1,6 @@
 //! Who the command is: user, groups, capabilities.
 
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
 
 /// What `-u` takes: the text, and uid and gid as `id` shows them, or none where it must be refused.
 /// CVE-2026-30892: crun read `-u 1` as uid 0.
@@ -38,20 +38,30 @@ pub(crate) fn add(suite: &mut Suite) {
             Some(ids) => format!("`-u '{text}'` is {ids}"),
             None => format!("`-u '{text}'` is refused"),
         };
-        suite.case(sentence, |bench| user(bench, text, *ids));
+        let needs: &[Need] = match ids {
+            // The range that an ordinary user is granted has 65536 ids.
+            Some(ids) if ids.len() > "65536:65536".len() => &[Need::Root],
+            Some(ids) if *ids != "0:0" => &[Need::Ids],
+            _ => &[],
+        };
+        suite.case(sentence, |bench| user(bench, text, *ids)).needs(needs);
     }
-    suite.case("`-g` adds groups", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        let options = ["-u", "5:6", "-g", "100", "-g", "65000"];
-        let output = container.exec_with(&options, &["id", "-G"]).succeeds()?;
-        ensure_eq!(output.text(), "6 100 65000");
-        Ok(())
-    });
-    suite.case("without `-g` there are no additional groups of the host", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        ensure_eq!(container.exec_with(&["-u", "5:6"], &["id", "-G"]).succeeds()?.text(), "6");
-        Ok(())
-    });
+    suite
+        .case("`-g` adds groups", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            let options = ["-u", "5:6", "-g", "100", "-g", "65000"];
+            let output = container.exec_with(&options, &["id", "-G"]).succeeds()?;
+            ensure_eq!(output.text(), "6 100 65000");
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
+    suite
+        .case("without `-g` there are no additional groups of the host", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            ensure_eq!(container.exec_with(&["-u", "5:6"], &["id", "-G"]).succeeds()?.text(), "6");
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
     suite.case("the capabilities are those of the container", |bench| {
         let container = bench.sleeper(|_| {})?;
         let [inheritable, permitted, effective, bounding, _] =
@@ -74,15 +84,18 @@ pub(crate) fn add(suite: &mut Suite) {
             Ok(())
         },
     );
-    suite.case("an ordinary user keeps only the ambient capabilities", |bench| {
-        let container = bench.sleeper(|config| {
-            config.capabilities(&["CAP_KILL"]);
-        })?;
-        let output = container.exec_with(&["-u", "1000:1000"], &["cat", "/proc/self/status"]).succeeds()?;
-        let [inheritable, permitted, effective, bounding, ambient] = sets(&output.stdout);
-        ensure_eq!([inheritable, permitted, effective, bounding, ambient], [0, 0, 0, 1 << 5, 0]);
-        Ok(())
-    });
+    suite
+        .case("an ordinary user keeps only the ambient capabilities", |bench| {
+            let container = bench.sleeper(|config| {
+                config.capabilities(&["CAP_KILL"]);
+            })?;
+            let output =
+                container.exec_with(&["-u", "1000:1000"], &["cat", "/proc/self/status"]).succeeds()?;
+            let [inheritable, permitted, effective, bounding, ambient] = sets(&output.stdout);
+            ensure_eq!([inheritable, permitted, effective, bounding, ambient], [0, 0, 0, 1 << 5, 0]);
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
     suite.case("`--no-new-privs` sets the flag", |bench| {
         let container = bench.sleeper(|config| {
             config.set("/process/noNewPrivileges", false);
@@ -97,13 +110,15 @@ pub(crate) fn add(suite: &mut Suite) {
         ensure_eq!(container.exec("ulimit -n")?, "1024");
         Ok(())
     });
-    suite.case("in a user namespace root is root inside and ordinary outside", |bench| {
-        let container = bench.sleeper(|config| {
-            config.user_namespace();
-        })?;
-        ensure_eq!(container.exec("id -u; cat /proc/self/uid_map | tr -s ' '")?, "0\n 0 100000 65536");
-        Ok(())
-    });
+    suite
+        .case("in a user namespace root is root inside and ordinary outside", |bench| {
+            let container = bench.sleeper(|config| {
+                config.user_namespace();
+            })?;
+            ensure_eq!(container.exec("id -u; cat /proc/self/uid_map | tr -s ' '")?, "0\n 0 100000 65536");
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
 }
 
 /// CapInh, CapPrm, CapEff, CapBnd and CapAmb of a status file.

@@ -10,7 +10,9 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq, host};
+use rustix::process::Signal;
+
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq, host};
 
 /// The suite.
 pub(crate) fn suite() -> Suite {
@@ -25,6 +27,16 @@ pub(crate) fn suite() -> Suite {
 
 #[expect(clippy::too_many_lines, reason = "a flat list of cases")]
 fn basics(suite: &mut Suite) {
+    suite.masu_only("a command beside --process is ignored with a warning", |bench| {
+        let container = bench.sleeper(|_| {})?;
+        let file = bench.path("process.json");
+        fs::write(&file, r#"{"args": ["echo", "from the file"], "cwd": "/", "env": ["PATH=/bin"]}"#)?;
+        let call = container.exec_with(&["-p", &file.to_string_lossy()], &["echo", "from the line"]);
+        let output = call.succeeds()?;
+        ensure_eq!(output.text(), "from the file");
+        ensure!(output.stderr.contains("--process: the command \"echo\" is ignored"), "{output}");
+        Ok(())
+    });
     suite.case("a command runs in the container and its output comes back", |bench| {
         let container = bench.sleeper(|config| {
             config.set("/hostname", "inside");
@@ -84,18 +96,20 @@ fn basics(suite: &mut Suite) {
         ensure_eq!(output.text(), "new,1 2");
         Ok(())
     });
-    suite.case("HOME comes from the passwd file of the container", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        let output = container.exec_with(&["-u", "1000:1000"], &["sh", "-c", "echo $HOME"]).succeeds()?;
-        ensure_eq!(output.text(), "/home/user");
-        Ok(())
-    });
+    suite
+        .case("HOME comes from the passwd file of the container", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            let output = container.exec_with(&["-u", "1000:1000"], &["sh", "-c", "echo $HOME"]).succeeds()?;
+            ensure_eq!(output.text(), "/home/user");
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
     suite.case("`--cwd` changes the working directory", |bench| {
         let container = bench.sleeper(|_| {})?;
         ensure_eq!(container.exec_with(&["--cwd", "/usr/bin"], &["pwd"]).succeeds()?.text(), "/usr/bin");
         Ok(())
     });
-    suite.case("`--process` reads the process from a file", process_file);
+    suite.case("`--process` reads the process from a file", process_file).needs(&[Need::Ids]);
     suite.case("`--process` sets the umask", |bench| {
         let container = bench.sleeper(|_| {})?;
         let file = bench.path("process.json");
@@ -180,21 +194,35 @@ fn failures(suite: &mut Suite) {
         output.fails_with(255, &["cannot exec in a stopped container"])?;
         Ok(())
     });
-    suite.case("a paused container is refused with the hint of `--ignore-paused`", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        container.call("pause").succeeds()?;
-        let output = container.exec_with(&[], &["true"]).output()?;
-        output.fails_with(255, &["cannot exec in a paused container (use --ignore-paused to override)"])?;
-        Ok(())
-    });
-    suite.case("`--ignore-paused` starts the command, which runs after `resume`", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        container.call("pause").succeeds()?;
-        let running = container.exec_with(&["--ignore-paused"], &["echo", "thawed"]).spawn()?;
-        container.call("resume").succeeds()?;
-        ensure_eq!(running.wait()?.exits_with(0)?.text(), "thawed");
-        Ok(())
-    });
+    suite
+        .case("a paused container is refused with the hint of `--ignore-paused`", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            container.call("pause").succeeds()?;
+            let output = container.exec_with(&[], &["true"]).output()?;
+            output
+                .fails_with(255, &["cannot exec in a paused container (use --ignore-paused to override)"])?;
+            Ok(())
+        })
+        .needs(&[Need::Cgroups]);
+    suite
+        .case("`--ignore-paused` starts the command, which runs after `resume`", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            container.call("pause").succeeds()?;
+            let running = container.exec_with(&["--ignore-paused"], &["echo", "thawed"]).spawn()?;
+            container.call("resume").succeeds()?;
+            ensure_eq!(running.wait()?.exits_with(0)?.text(), "thawed");
+            Ok(())
+        })
+        .needs(&[Need::Cgroups]);
+    for (name, signal, code) in
+        [("TERM", Signal::TERM, 143), ("INT", Signal::INT, 130), ("HUP", Signal::HUP, 129)]
+    {
+        suite
+            .case(format!("SIG{name} ends an `exec` that waits for a paused container"), move |bench| {
+                interrupted(bench, signal, code)
+            })
+            .needs(&[Need::Cgroups]);
+    }
     suite.case("no command at all is an error", |bench| {
         let container = bench.sleeper(|_| {})?;
         let output = container.exec_with(&[], &[]).output()?;
@@ -217,47 +245,77 @@ fn failures(suite: &mut Suite) {
     });
 }
 
+/// The command is gone with the engine, although it is frozen, and the container none the wiser.
+fn interrupted(bench: &Bench<'_>, signal: Signal, code: i32) -> Check {
+    let container = bench.sleeper(|_| {})?;
+    container.call("pause").succeeds()?;
+    let before = host::processes_of(&container.id)?;
+    let running = container.exec_with(&["--ignore-paused"], &["echo", "never"]).spawn()?;
+    host::until("the command waits in the container's cgroup", || {
+        Ok(host::processes_of(&container.id)?.len() > before.len())
+    })?;
+    running.signal(signal)?;
+    let output = running.wait()?.exits_with(code)?;
+    ensure_eq!(output.stdout, "");
+    host::until("the command is gone", || Ok(host::processes_of(&container.id)? == before))?;
+    ensure_eq!(container.status()?, "paused");
+    container.call("resume").succeeds()?;
+    ensure_eq!(container.exec("echo fine")?, "fine");
+    Ok(())
+}
+
 fn places(suite: &mut Suite) {
     suite.case("a command is in the cgroups of the container", |bench| {
-        let container = bench.sleeper(|_| {})?;
+        let container = bench.sleeper(|config| {
+            // In one of its own a container cannot tell its path.
+            config.without_namespace("cgroup");
+        })?;
         let inside = container.exec("cat /proc/self/cgroup")?;
         let outside = fs::read_to_string(format!("/proc/{}/cgroup", container.pid()?))?;
         ensure_eq!(inside, outside.trim_end());
         Ok(())
     });
-    suite.case("`--cgroup PATH` puts it below the container's cgroup in every hierarchy", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        for controller in
-            ["memory", "pids", "cpu", "cpuacct", "cpuset", "freezer", "devices", "blkio", "systemd"]
-        {
-            let below = host::cgroup_v1(controller, &container.id).join("below");
-            fs::create_dir_all(&below)?;
-            if controller == "cpuset" {
-                fs::write(below.join("cpuset.cpus"), "0")?;
-                fs::write(below.join("cpuset.mems"), "0")?;
+    suite
+        .case("`--cgroup PATH` puts it below the container's cgroup in every hierarchy", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            for controller in
+                ["memory", "pids", "cpu", "cpuacct", "cpuset", "freezer", "devices", "blkio", "systemd"]
+            {
+                let below = host::cgroup_v1(controller, &container.id).join("below");
+                fs::create_dir_all(&below)?;
+                if controller == "cpuset" {
+                    fs::write(below.join("cpuset.cpus"), "0")?;
+                    fs::write(below.join("cpuset.mems"), "0")?;
+                }
             }
-        }
-        fs::create_dir_all(host::cgroup_unified(&container.id).join("below"))?;
-        let output = container.exec_with(&["--cgroup", "below"], &["cat", "/proc/self/cgroup"]).succeeds()?;
-        let wanted = format!(":memory:/{}/below", container.id);
-        ensure!(output.stdout.contains(&wanted), "{output}");
-        ensure!(output.stdout.contains(&format!(":pids:/{}/below", container.id)), "{output}");
-        Ok(())
-    });
-    suite.case("`--cgroup CONTROLLER:PATH` puts it below in that hierarchy alone", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        fs::create_dir_all(host::cgroup_v1("memory", &container.id).join("below"))?;
-        let output =
-            container.exec_with(&["--cgroup", "memory:below"], &["cat", "/proc/self/cgroup"]).succeeds()?;
-        ensure!(output.stdout.contains(&format!(":memory:/{}/below\n", container.id)), "{output}");
-        ensure!(output.stdout.contains(&format!(":pids:/{}\n", container.id)), "{output}");
-        Ok(())
-    });
-    suite.case("`--cgroup` of a cgroup that is not there is 255", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        container.exec_with(&["--cgroup", "nowhere"], &["true"]).output()?.exits_with(255)?;
-        Ok(())
-    });
+            fs::create_dir_all(host::cgroup_unified(&container.id).join("below"))?;
+            let output =
+                container.exec_with(&["--cgroup", "below"], &["cat", "/proc/self/cgroup"]).succeeds()?;
+            let wanted = format!(":memory:/{}/below", container.id);
+            ensure!(output.stdout.contains(&wanted), "{output}");
+            ensure!(output.stdout.contains(&format!(":pids:/{}/below", container.id)), "{output}");
+            Ok(())
+        })
+        .needs(&[Need::CgroupV1]);
+    suite
+        .case("`--cgroup CONTROLLER:PATH` puts it below in that hierarchy alone", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            fs::create_dir_all(host::cgroup_v1("memory", &container.id).join("below"))?;
+            let output = container
+                .exec_with(&["--cgroup", "memory:below"], &["cat", "/proc/self/cgroup"])
+                .succeeds()?;
+            ensure!(output.stdout.contains(&format!(":memory:/{}/below\n", container.id)), "{output}");
+            ensure!(output.stdout.contains(&format!(":pids:/{}\n", container.id)), "{output}");
+            Ok(())
+        })
+        .needs(&[Need::CgroupV1]);
+    suite
+        .case("`--cgroup` of a cgroup that is not there is 255", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            container.exec_with(&["--cgroup", "nowhere"], &["true"]).output()?.exits_with(255)?;
+            Ok(())
+        })
+        .needs(&[Need::Cgroups]);
     suite.case("`--cgroup` does not leave the container's cgroup", |bench| {
         let container = bench.sleeper(|_| {})?;
         for path in ["../", "memory:..", "/../.."] {

@@ -12,7 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::command::{Invocation, Output};
 use super::config::Config;
 use super::container::{Bundle, Container};
-use super::{Check, Runtime, World, ensure, host, mountinfo, roots};
+use super::user::{self, User};
+use super::{Check, Driver, Runtime, World, ensure, host, mountinfo, roots};
 
 /// The variable that marks the processes of a case.
 const MARKER: &str = "MASU_TEST_CASE";
@@ -29,6 +30,8 @@ pub(crate) struct Bench<'w> {
     /// The state directory: `--root`.
     pub(crate) root: PathBuf,
     program: PathBuf,
+    /// The ordinary user who runs the runtime, where it is not root.
+    user: Option<User>,
     counter: AtomicUsize,
 }
 
@@ -42,7 +45,7 @@ impl<'w> Bench<'w> {
         let root = dir.join("state");
         fs::create_dir(&root)?;
         let program = world.runtime.path.clone();
-        Ok(Self { world, tag, dir, root, program, counter: AtomicUsize::new(0) })
+        Ok(Self { world, tag, dir, root, program, user: None, counter: AtomicUsize::new(0) })
     }
 
     /// The runtime under test.
@@ -53,6 +56,21 @@ impl<'w> Bench<'w> {
     /// Runs another file as the runtime from now on: a copy that may come to harm.
     pub(crate) fn use_program(&mut self, program: &Path) {
         self.program = program.to_owned();
+    }
+
+    /// From now on the runtime is run by an ordinary user, whom its state directory and every new bundle belong to.
+    pub(crate) fn become_user(&mut self) -> Check<User> {
+        let user = User::make(self.directory("user")?)?;
+        user::give(&self.root)?;
+        // The runtime's own place need not be one that the user can reach.
+        self.program = self.world.public_program()?;
+        self.user = Some(user.clone());
+        Ok(user)
+    }
+
+    /// Gives a directory to the case's user, if it has one.
+    pub(crate) fn give(&self, path: &Path) -> Check {
+        if self.user.is_some() { user::give(path) } else { Ok(()) }
     }
 
     /// A number that the case has not had yet.
@@ -78,25 +96,48 @@ impl<'w> Bench<'w> {
         Invocation::new(program.as_ref(), self.path("output")).env(MARKER, &self.tag)
     }
 
-    /// The runtime without `--root`.
-    pub(crate) fn bare(&self, args: &[&str]) -> Invocation {
-        self.program(&self.program).args(args)
+    /// A program of the host, run by the case's user if it has one.
+    pub(crate) fn as_user(&self, program: impl AsRef<OsStr>) -> Invocation {
+        let Some(user) = &self.user else { return self.program(program) };
+        let prefix = user.prefix();
+        let (first, rest) =
+            prefix.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        let mut invocation = self.program(first).args(rest);
+        for (key, value) in user.environment() {
+            invocation = invocation.env(key, value);
+        }
+        invocation.arg(program)
     }
 
-    /// The runtime with the case's `--root`.
+    /// The runtime without `--root`.
+    pub(crate) fn bare(&self, args: &[&str]) -> Invocation {
+        self.as_user(&self.program).args(args)
+    }
+
+    /// The runtime with the case's `--root`, and the driver of this run.
     pub(crate) fn call(&self, args: &[&str]) -> Invocation {
-        self.program(&self.program).arg("--root").arg(&self.root).args(args)
+        self.call_with(self.world.surroundings.driver, args)
+    }
+
+    /// The runtime with the case's `--root` and a driver.
+    pub(crate) fn call_with(&self, driver: Driver, args: &[&str]) -> Invocation {
+        self.as_user(&self.program).args(driver.options()).arg("--root").arg(&self.root).args(args)
     }
 
     /// The runtime's file and its `--root`, for a shell that calls it.
     pub(crate) fn command_line(&self) -> String {
-        format!("{} --root {}", self.program.display(), self.root.display())
+        let options = self.world.surroundings.driver.options().join(" ");
+        format!("{} {options} --root {}", self.program.display(), self.root.display())
     }
 
     /// A bundle with a busybox root of its own.
     pub(crate) fn bundle(&self) -> Check<Bundle> {
         let dir = self.directory("bundle")?;
         roots::copy_busybox(self.world.busybox(), &dir.join("rootfs"))?;
+        if self.user.is_some() {
+            user::give(&dir)?;
+            return self.bundle_of_user(dir);
+        }
         Ok(self.bundle_in(dir))
     }
 
@@ -114,9 +155,26 @@ impl<'w> Bench<'w> {
         let name = format!("{}-{}c", self.tag, self.number());
         let mut config = Config(self.world.default_config.clone());
         config.set("/process/terminal", false);
-        config.set("/linux/cgroupsPath", format!("/{name}"));
+        let surroundings = &self.world.surroundings;
+        match (surroundings.driver, &surroundings.cgroup_parent) {
+            (Driver::Systemd, _) => {
+                config.set("/linux/cgroupsPath", format!(":masu:{name}"));
+            }
+            (Driver::Cgroupfs, Some(parent)) => {
+                config.set("/linux/cgroupsPath", format!("{parent}/{name}"));
+            }
+            (Driver::Cgroupfs, None) => {}
+        }
         config.args(&["sleep", "1000"]);
         Bundle { dir, name, config }
+    }
+
+    /// A bundle as `spec --rootless` begins one, without a cgroup of its own.
+    fn bundle_of_user(&self, dir: PathBuf) -> Check<Bundle> {
+        self.bare(&["spec", "--rootless", "--bundle"]).arg(&dir).succeeds()?;
+        let mut config = Config(serde_json::from_slice(&fs::read(dir.join("config.json"))?)?);
+        config.set("/process/terminal", false).args(&["sleep", "1000"]);
+        Ok(Bundle { dir, name: format!("{}-{}c", self.tag, self.number()), config })
     }
 
     /// A container of this bundle, not created yet.
@@ -152,7 +210,7 @@ impl<'w> Bench<'w> {
         let deleted = self.delete_all();
         let leaks = self.leaks();
         self.sweep();
-        let gone = fs::remove_dir_all(&self.dir);
+        let gone = self.world.remove_tree(&self.dir);
         deleted?;
         let leaks = leaks?;
         ensure!(leaks.is_empty(), "left behind:\n{}", leaks.join("\n"));

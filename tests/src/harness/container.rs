@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::command::{Invocation, Output, Running};
 use super::config::Config;
-use super::{Bench, Check, ensure_eq, fail, host};
+use super::{Bench, Check, Driver, ensure_eq, fail, host};
 
 /// A bundle: a directory with a root and a config.json, which is written when the container is made.
 #[derive(Debug, Clone)]
@@ -62,23 +62,45 @@ pub(crate) struct Container<'b> {
     pub(crate) bundle: Bundle,
     /// Its id.
     pub(crate) id: String,
+    driver: Driver,
+    cgroup: String,
 }
 
 impl<'b> Container<'b> {
     /// Writes the config.json of the bundle; creates nothing yet.
     pub(crate) fn new(bench: &'b Bench<'b>, bundle: Bundle) -> Check<Self> {
+        Self::with_driver(bench, bundle, bench.world.surroundings.driver)
+    }
+
+    /// The same, for another driver than that of this run.
+    pub(crate) fn with_driver(bench: &'b Bench<'b>, bundle: Bundle, driver: Driver) -> Check<Self> {
         bundle.write()?;
-        Ok(Self { bench, id: bundle.name.clone(), bundle })
+        let path = bundle.config.0["linux"]["cgroupsPath"].as_str().unwrap_or(&bundle.name);
+        let cgroup = match driver {
+            Driver::Cgroupfs => path.to_owned(),
+            Driver::Systemd => bench.world.surroundings.unit_cgroup(path),
+        };
+        Ok(Self { bench, id: bundle.name.clone(), bundle, driver, cgroup })
+    }
+
+    /// The bench on which it is.
+    pub(crate) fn bench(&self) -> &'b Bench<'b> {
+        self.bench
     }
 
     /// `VERB OPTIONS --bundle DIR ID`.
     pub(crate) fn launch(&self, verb: &str, options: &[&str]) -> Invocation {
-        self.bench.call(&[verb]).args(options).arg("--bundle").arg(&self.bundle.dir).arg(&self.id)
+        self.bench
+            .call_with(self.driver, &[verb])
+            .args(options)
+            .arg("--bundle")
+            .arg(&self.bundle.dir)
+            .arg(&self.id)
     }
 
     /// `VERB ID`.
     pub(crate) fn call(&self, verb: &str) -> Invocation {
-        self.bench.call(&[verb, &self.id])
+        self.bench.call_with(self.driver, &[verb, &self.id])
     }
 
     /// `run` in the foreground.
@@ -108,7 +130,7 @@ impl<'b> Container<'b> {
 
     /// `exec OPTIONS ID ARGS`.
     pub(crate) fn exec_with(&self, options: &[&str], args: &[&str]) -> Invocation {
-        self.bench.call(&["exec"]).args(options).arg(&self.id).args(args)
+        self.bench.call_with(self.driver, &["exec"]).args(options).arg(&self.id).args(args)
     }
 
     /// The trimmed output of a script run by `exec`.
@@ -130,6 +152,11 @@ impl<'b> Container<'b> {
     /// Waits until `state` says this.
     pub(crate) fn until_status(&self, status: &str) -> Check {
         host::until(&format!("status {status}"), || Ok(self.status()? == status))
+    }
+
+    /// Its cgroup: that of `cgroupsPath`, or what the id makes of it.
+    pub(crate) fn cgroup(&self) -> &str {
+        &self.cgroup
     }
 
     /// The process of the container, as the host sees it.

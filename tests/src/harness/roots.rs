@@ -1,46 +1,14 @@
-//! The root file systems: busybox, made for every run, and Debian, kept under target/.
+//! The root file systems: copies of busybox, and Debian, which is kept.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Check, ensure, fail};
 
-const BUSYBOX: &str = "/bin/busybox";
-const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n";
-const GROUP: &str = "root:x:0:\nuser:x:1000:\n";
-
-/// Makes a root of static busybox in `dir`.
-pub(crate) fn make_busybox(dir: &Path) -> Check {
-    for name in [
-        "bin",
-        "dev",
-        "etc",
-        "home/user",
-        "mnt",
-        "opt",
-        "proc",
-        "root",
-        "run",
-        "sys",
-        "tmp",
-        "usr/bin",
-        "var",
-    ] {
-        fs::create_dir_all(dir.join(name))?;
-    }
-    fs::copy(BUSYBOX, dir.join("bin/busybox"))
-        .map_err(|error| fail(format!("{BUSYBOX} (Debian: busybox-static): {error}")))?;
-    let list = Command::new(BUSYBOX).arg("--list").output()?;
-    for applet in String::from_utf8_lossy(&list.stdout).lines().filter(|name| *name != "busybox") {
-        symlink("busybox", dir.join("bin").join(applet))?;
-    }
-    fs::write(dir.join("etc/passwd"), PASSWD)?;
-    fs::write(dir.join("etc/group"), GROUP)?;
-    fs::set_permissions(dir.join("tmp"), fs::Permissions::from_mode(0o1777))?;
-    Ok(())
-}
+/// Its place in the cache.
+const DEBIAN: &str = "debian-bookworm";
 
 /// Copies a root of busybox: a hard link for the program, everything else anew.
 pub(crate) fn copy_busybox(from: &Path, to: &Path) -> Check {
@@ -65,11 +33,11 @@ pub(crate) fn copy_busybox(from: &Path, to: &Path) -> Check {
 
 /// A minimal Debian with procps, made by mmdebstrap the first time.
 pub(crate) fn debian() -> Check<PathBuf> {
-    let cache = target_dir().join("masu-tests");
+    let cache = cache();
     fs::create_dir_all(&cache)?;
     // runc resolves root.path lexically.
     let cache = cache.canonicalize()?;
-    let root = cache.join("debian-bookworm");
+    let root = cache.join(DEBIAN);
     if root.exists() {
         return Ok(root);
     }
@@ -87,7 +55,17 @@ pub(crate) fn debian() -> Check<PathBuf> {
     Ok(root)
 }
 
-fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
+/// Whether there is that Debian, or a way to make it.
+pub(crate) fn can_make_debian() -> bool {
+    let made = cache().join(DEBIAN).exists();
+    made || Command::new("mmdebstrap").arg("--version").output().is_ok()
+}
+
+/// Where `cargo xtask` says; otherwise beside the program, which cargo puts two levels below its target directory.
+fn cache() -> PathBuf {
+    if let Some(cache) = std::env::var_os("MASU_TESTS_CACHE") {
+        return cache.into();
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    program.ancestors().nth(2).map(|target| target.join("masu-tests")).unwrap_or_default()
 }

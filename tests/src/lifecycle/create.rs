@@ -2,11 +2,28 @@
 
 use std::fs;
 
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq, host};
+use serde_json::{Value, json};
+
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq, host};
 
 /// Adds the cases.
 #[expect(clippy::too_many_lines, reason = "a flat list of cases")]
 pub(crate) fn add(suite: &mut Suite) {
+    suite
+        .masu_only("the process of a created container holds no socket", |bench| {
+            let container = bench.container(bench.bundle()?)?;
+            container.create()?;
+            let directory = format!("/proc/{}/fd", container.pid()?);
+            host::until("no socket", || {
+                let mut sockets = 0;
+                for entry in fs::read_dir(&directory)? {
+                    let target = fs::read_link(entry?.path()).unwrap_or_default();
+                    sockets += usize::from(target.to_string_lossy().starts_with("socket:"));
+                }
+                Ok(sockets == 0)
+            })
+        })
+        .needs(&[Need::Root]);
     suite.case("a created container has its process, which runs nothing before `start`", created_waits);
     suite.case("`create` takes the bundle from the working directory", |bench| {
         let mut bundle = bench.bundle()?;
@@ -15,6 +32,21 @@ pub(crate) fn add(suite: &mut Suite) {
         bench.call(&["create", &container.id]).current_dir(&container.bundle.dir).succeeds()?;
         ensure_eq!(container.status()?, "created");
         container.call("delete").succeeds()?;
+        Ok(())
+    });
+    suite.case("a config.json that changes after `create` changes nothing", |bench| {
+        let mut bundle = bench.bundle()?;
+        let seen = bundle.inside("seen");
+        bundle.config.writable().shell("echo first > /seen; exec sleep 1000");
+        let mut container = bench.container(bundle)?;
+        container.create()?;
+        container.bundle.config.shell("echo second > /seen; exec sleep 1000");
+        container.bundle.config.set("/annotations", json!({"changed": "yes"}));
+        container.bundle.write()?;
+        container.start()?;
+        host::until("the program", || Ok(seen.exists() && !fs::read_to_string(&seen)?.is_empty()))?;
+        ensure_eq!(fs::read_to_string(&seen)?, "first\n");
+        ensure_eq!(container.state()?["annotations"]["changed"], Value::Null);
         Ok(())
     });
     suite.case("`create` and `start` print nothing", |bench| {

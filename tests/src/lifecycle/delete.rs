@@ -1,6 +1,6 @@
 //! `delete`.
 
-use crate::harness::{Suite, ensure, ensure_eq, host};
+use crate::harness::{Need, Suite, ensure, ensure_eq, host};
 
 /// Adds the cases.
 #[expect(clippy::too_many_lines, reason = "a flat list of cases")]
@@ -28,13 +28,15 @@ pub(crate) fn add(suite: &mut Suite) {
         ensure_eq!(container.status()?, "running");
         Ok(())
     });
-    suite.case("`delete` of a paused container is refused", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        container.call("pause").succeeds()?;
-        let phrase = format!("cannot delete container {} that is not stopped: paused", container.id);
-        container.call("delete").output()?.fails_with(1, &[&phrase])?;
-        Ok(())
-    });
+    suite
+        .case("`delete` of a paused container is refused", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            container.call("pause").succeeds()?;
+            let phrase = format!("cannot delete container {} that is not stopped: paused", container.id);
+            container.call("delete").output()?.fails_with(1, &[&phrase])?;
+            Ok(())
+        })
+        .needs(&[Need::Cgroups]);
     for flag in ["--force", "-f"] {
         suite.case(format!("`delete {flag}` ends and removes a running container"), move |bench| {
             let container = bench.sleeper(|_| {})?;
@@ -46,13 +48,15 @@ pub(crate) fn add(suite: &mut Suite) {
             Ok(())
         });
     }
-    suite.case("`delete --force` ends and removes a paused container", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        container.call("pause").succeeds()?;
-        bench.call(&["delete", "--force", &container.id]).succeeds()?;
-        ensure!(host::cgroups_of(&container.id)?.is_empty(), "the cgroup is still there");
-        Ok(())
-    });
+    suite
+        .case("`delete --force` ends and removes a paused container", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            container.call("pause").succeeds()?;
+            bench.call(&["delete", "--force", &container.id]).succeeds()?;
+            ensure!(host::cgroups_of(&container.id)?.is_empty(), "the cgroup is still there");
+            Ok(())
+        })
+        .needs(&[Need::Cgroups]);
     suite.case("`delete --force` of an unknown id is no error", |bench| {
         bench.call(&["delete", "--force", "nobody"]).succeeds()?;
         Ok(())
@@ -61,14 +65,16 @@ pub(crate) fn add(suite: &mut Suite) {
         bench.call(&["delete", "nobody"]).output()?.fails_with(1, &["container does not exist"])?;
         Ok(())
     });
-    suite.case("`delete` removes cgroups that the container has made below its own", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        std::fs::create_dir(host::cgroup_v1("memory", &container.id).join("below"))?;
-        container.stop()?;
-        container.delete()?;
-        ensure!(host::cgroups_of(&container.id)?.is_empty(), "{:?}", host::cgroups_of(&container.id)?);
-        Ok(())
-    });
+    suite
+        .case("`delete` removes cgroups that the container has made below its own", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            std::fs::create_dir(host::cgroup_v1("memory", &container.id).join("below"))?;
+            container.stop()?;
+            container.delete()?;
+            ensure!(host::cgroups_of(&container.id)?.is_empty(), "{:?}", host::cgroups_of(&container.id)?);
+            Ok(())
+        })
+        .needs(&[Need::CgroupV1]);
     suite.case("`delete` after the bundle was removed still works", |bench| {
         let container = bench.sleeper(|_| {})?;
         container.stop()?;

@@ -74,6 +74,16 @@ pub(crate) fn add(suite: &mut Suite) {
         Ok(())
     });
     suite.case("`features` tells the versions, namespaces, capabilities and mount options", features);
+    suite.case("`features` has the properties of the specification and no other", features_known);
+    suite.case("each version that `features` ends at is taken as ociVersion", |bench| {
+        let features: Value = serde_json::from_str(&bench.bare(&["features"]).succeeds()?.stdout)?;
+        for end in ["ociVersionMin", "ociVersionMax"] {
+            bench.inside("true", |config| {
+                config.set("/ociVersion", features[end].clone());
+            })?;
+        }
+        Ok(())
+    });
     suite.masu_only("`features` names nothing that this issue does not bring", features_of_masu);
 }
 
@@ -189,15 +199,76 @@ fn features(bench: &mut Bench<'_>) -> Check {
     for option in ["ro", "rw", "nosuid", "noexec", "rbind", "rprivate", "rro", "strictatime"] {
         ensure!(has("/mountOptions", option), "no option {option} in {features}");
     }
+    for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        ensure!(has("/hooks", kind), "no hook {kind} in {features}");
+    }
     ensure_eq!(features["linux"]["cgroup"]["v1"], true);
+    Ok(())
+}
+
+/// Features, FeaturesLinux of features.md and features-linux.md, version 1.3.0.
+fn features_known(bench: &mut Bench<'_>) -> Check {
+    let features: Value = serde_json::from_str(&bench.bare(&["features"]).succeeds()?.stdout)?;
+    let known = [
+        "annotations",
+        "hooks",
+        "linux",
+        "mountOptions",
+        "ociVersionMax",
+        "ociVersionMin",
+        "potentiallyUnsafeConfigAnnotations",
+    ];
+    let of_linux = [
+        "apparmor",
+        "capabilities",
+        "cgroup",
+        "intelRdt",
+        "memoryPolicy",
+        "mountExtensions",
+        "namespaces",
+        "netDevices",
+        "seccomp",
+        "selinux",
+    ];
+    for (object, known) in [(&features, &known[..]), (&features["linux"], &of_linux)] {
+        let object = object.as_object().ok_or_else(|| fail(format!("no object: {object}")))?;
+        for (name, value) in object {
+            ensure!(known.contains(&name.as_str()) && !value.is_null(), "{name}: {value}");
+        }
+    }
     Ok(())
 }
 
 fn features_of_masu(bench: &mut Bench<'_>) -> Check {
     let features: Value = serde_json::from_str(&bench.bare(&["features"]).succeeds()?.stdout)?;
-    ensure_eq!(features["linux"]["cgroup"]["v2"], false);
-    ensure_eq!(features["linux"]["cgroup"]["systemd"], false);
-    ensure!(features["linux"]["seccomp"]["enabled"] != true, "{features}");
-    ensure_eq!(features.get("hooks").and_then(Value::as_array).map_or(0, Vec::len), 0);
+    ensure_eq!(features["linux"]["cgroup"]["v2"], true);
+    ensure_eq!(features["linux"]["cgroup"]["systemd"], true);
+    ensure_eq!(features["linux"]["cgroup"]["systemdUser"], true);
+    ensure_eq!(features["linux"]["seccomp"]["enabled"], true);
+    // What the suites seccomp and config show at work.
+    let lists: [(&str, &str); 5] = [
+        (
+            "/linux/seccomp/actions",
+            "SCMP_ACT_ALLOW SCMP_ACT_ERRNO SCMP_ACT_KILL SCMP_ACT_KILL_PROCESS SCMP_ACT_KILL_THREAD SCMP_ACT_LOG \
+             SCMP_ACT_NOTIFY SCMP_ACT_TRACE SCMP_ACT_TRAP",
+        ),
+        (
+            "/linux/seccomp/supportedFlags",
+            "SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW SECCOMP_FILTER_FLAG_TSYNC \
+             SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+        ),
+        (
+            "/linux/memoryPolicy/modes",
+            "MPOL_BIND MPOL_DEFAULT MPOL_INTERLEAVE MPOL_LOCAL MPOL_PREFERRED MPOL_PREFERRED_MANY \
+             MPOL_WEIGHTED_INTERLEAVE",
+        ),
+        ("/linux/memoryPolicy/flags", "MPOL_F_NUMA_BALANCING MPOL_F_RELATIVE_NODES MPOL_F_STATIC_NODES"),
+        ("/potentiallyUnsafeConfigAnnotations", "run.oci."),
+    ];
+    for (pointer, names) in lists {
+        let told = features.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
+        let told: Vec<&str> = told.iter().filter_map(Value::as_str).collect();
+        ensure_eq!(told.join(" "), names, "{pointer}");
+    }
     Ok(())
 }

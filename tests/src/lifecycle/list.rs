@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
-    suite.case("the table of `list` has the columns ID PID STATUS BUNDLE CREATED OWNER", table);
+    suite
+        .case("the table of `list` has the columns ID PID STATUS BUNDLE CREATED OWNER", table)
+        .needs(&[Need::Root]);
     suite.case("`list` of nothing is a table with a head alone", |bench| {
         let output = bench.call(&["list"]).succeeds()?;
         ensure_eq!(output.stdout.lines().count(), 1, "{output}");
@@ -20,7 +22,9 @@ pub(crate) fn add(suite: &mut Suite) {
         ensure_eq!(bench.call(&["list", "-q"]).succeeds()?.stdout, "");
         Ok(())
     });
-    suite.case("`list --format json` has the state of every container with its owner", json);
+    suite
+        .case("`list --format json` has the state of every container with its owner", json)
+        .needs(&[Need::Root]);
     suite.case("`list -q` prints the ids, one a line, in order", |bench| {
         let first = bench.sleeper(|_| {})?;
         let second = bench.container(bench.bundle()?)?;

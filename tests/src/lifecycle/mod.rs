@@ -26,5 +26,6 @@ pub(crate) fn suite() -> Suite {
     delete::add(&mut suite);
     pause::add(&mut suite);
     update::add(&mut suite);
+    suite.needs(&[]);
     suite
 }

@@ -1,35 +1,39 @@
 //! `pause` and `resume`.
 
-use crate::harness::{Suite, ensure_eq, host};
+use crate::harness::{Need, Suite, ensure_eq, host};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
-    suite.case("`pause` freezes the cgroup and `resume` thaws it", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        let state = host::cgroup_v1("freezer", &container.id).join("freezer.state");
-        let output = container.call("pause").succeeds()?;
-        ensure_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
-        ensure_eq!(container.status()?, "paused");
-        ensure_eq!(host::read_trimmed(&state)?, "FROZEN");
-        container.call("resume").succeeds()?;
-        ensure_eq!(container.status()?, "running");
-        ensure_eq!(host::read_trimmed(&state)?, "THAWED");
-        Ok(())
-    });
-    suite.case("a paused process does nothing until `resume`", |bench| {
-        let mut bundle = bench.bundle()?;
-        bundle.config.writable().shell("i=0; while :; do i=$((i+1)); echo $i > /run/count; done");
-        let count = bundle.inside("run/count");
-        let container = bench.container(bundle)?;
-        container.run_detached()?;
-        host::until("it counts", || Ok(count.exists()))?;
-        container.call("pause").succeeds()?;
-        let before = host::read_trimmed(&count)?;
-        container.call("ps").succeeds()?;
-        ensure_eq!(host::read_trimmed(&count)?, before);
-        container.call("resume").succeeds()?;
-        host::until("it counts on", || Ok(host::read_trimmed(&count)? != before))
-    });
+    suite
+        .case("`pause` freezes the cgroup and `resume` thaws it", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            let state = host::cgroup_v1("freezer", &container.id).join("freezer.state");
+            let output = container.call("pause").succeeds()?;
+            ensure_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
+            ensure_eq!(container.status()?, "paused");
+            ensure_eq!(host::read_trimmed(&state)?, "FROZEN");
+            container.call("resume").succeeds()?;
+            ensure_eq!(container.status()?, "running");
+            ensure_eq!(host::read_trimmed(&state)?, "THAWED");
+            Ok(())
+        })
+        .needs(&[Need::CgroupV1]);
+    suite
+        .case("a paused process does nothing until `resume`", |bench| {
+            let mut bundle = bench.bundle()?;
+            bundle.config.writable().shell("i=0; while :; do i=$((i+1)); echo $i > /run/count; done");
+            let count = bundle.inside("run/count");
+            let container = bench.container(bundle)?;
+            container.run_detached()?;
+            host::until("it counts", || Ok(count.exists()))?;
+            container.call("pause").succeeds()?;
+            let before = host::read_trimmed(&count)?;
+            container.call("ps").succeeds()?;
+            ensure_eq!(host::read_trimmed(&count)?, before);
+            container.call("resume").succeeds()?;
+            host::until("it counts on", || Ok(host::read_trimmed(&count)? != before))
+        })
+        .needs(&[Need::Cgroups]);
     suite.case("a stopped container cannot be paused", |bench| {
         let container = bench.sleeper(|_| {})?;
         container.stop()?;

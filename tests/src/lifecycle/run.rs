@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
 
 /// Adds the cases.
+#[expect(clippy::too_many_lines, reason = "a flat list of cases")]
 pub(crate) fn add(suite: &mut Suite) {
     for code in [0, 1, 42, 255] {
         suite.case(format!("`run` returns the exit status {code} of the container"), move |bench| {
@@ -13,16 +14,18 @@ pub(crate) fn add(suite: &mut Suite) {
         });
     }
     for (signal, code) in [("TERM", 143), ("KILL", 137), ("SEGV", 139)] {
-        suite.case(format!("`run` returns {code} for a process that SIG{signal} ended"), move |bench| {
-            // PID 1 is immune to signals without a handler from its own namespace: it is sent from the host.
-            let container = bench.container({
-                let mut bundle = bench.bundle()?;
-                bundle.config.without_namespace("pid").shell(&format!("kill -{signal} $$"));
-                bundle
-            })?;
-            container.run()?.exits_with(code)?;
-            Ok(())
-        });
+        suite
+            .case(format!("`run` returns {code} for a process that SIG{signal} ended"), move |bench| {
+                // PID 1 is immune to signals without a handler from its own namespace: it is sent from the host.
+                let container = bench.container({
+                    let mut bundle = bench.bundle()?;
+                    bundle.config.without_namespace("pid").shell(&format!("kill -{signal} $$"));
+                    bundle
+                })?;
+                container.run()?.exits_with(code)?;
+                Ok(())
+            })
+            .needs(&[Need::Root]);
     }
     suite.case("`run` passes standard output and standard error through, apart", |bench| {
         let output = bench.script("echo out; echo err >&2", |_| {})?.exits_with(0)?;

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
@@ -26,15 +26,17 @@ pub(crate) fn add(suite: &mut Suite) {
         Ok(())
     });
     suite.case("`spec` refuses to overwrite a config.json", refuses_to_overwrite);
-    suite.case("the default config has the five usual namespaces", |bench| {
-        let namespaces =
-            bench.world.default_config["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
-        let mut kinds: Vec<_> = namespaces.iter().filter_map(|one| one["type"].as_str()).collect();
-        kinds.sort_unstable();
-        kinds.retain(|kind| *kind != "cgroup");
-        ensure_eq!(kinds, ["ipc", "mount", "network", "pid", "uts"]);
-        Ok(())
-    });
+    suite
+        .case("the default config has the five usual namespaces", |bench| {
+            let namespaces =
+                bench.world.default_config["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
+            let mut kinds: Vec<_> = namespaces.iter().filter_map(|one| one["type"].as_str()).collect();
+            kinds.sort_unstable();
+            kinds.retain(|kind| *kind != "cgroup");
+            ensure_eq!(kinds, ["ipc", "mount", "network", "pid", "uts"]);
+            Ok(())
+        })
+        .needs(&[Need::Root]);
     suite.case(
         "the default config has a terminal, no new privileges and a read-only cgroup mount",
         |bench| {
@@ -48,7 +50,7 @@ pub(crate) fn add(suite: &mut Suite) {
             Ok(())
         },
     );
-    suite.case("`spec --rootless` has a user namespace with one id and no network namespace", rootless);
+    suite.case("`spec --rootless` has a user namespace with one id and no network namespace, and is the default otherwise", rootless).needs(&[Need::Root]);
 }
 
 fn refuses_to_overwrite(bench: &mut Bench<'_>) -> Check {
@@ -63,9 +65,29 @@ fn rootless(bench: &mut Bench<'_>) -> Check {
     let dir = bench.directory("bundle")?;
     bench.bare(&["spec", "--rootless", "-b"]).arg(&dir).succeeds()?;
     let config: Value = serde_json::from_slice(&fs::read(dir.join("config.json"))?)?;
-    let namespaces = config["linux"]["namespaces"].to_string();
-    ensure!(namespaces.contains("user"), "{namespaces}");
-    ensure!(!namespaces.contains("network"), "{namespaces}");
-    ensure_eq!(config["linux"]["uidMappings"][0]["size"], 1);
+    // What differs from the default: everything else is compared as it is.
+    let mut expected = bench.world.default_config.clone();
+    let own = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+    let mut linux = json!({"uidMappings": own, "gidMappings": own});
+    if let (Some(linux), Some(default)) = (linux.as_object_mut(), expected["linux"].as_object()) {
+        linux.extend(
+            default.iter().filter(|(name, _)| *name != "resources").map(|(k, v)| (k.clone(), v.clone())),
+        );
+    }
+    expected["linux"] = linux;
+    if let Some(namespaces) = expected["linux"]["namespaces"].as_array_mut() {
+        namespaces.retain(|one| one["type"] != "network");
+        namespaces.push(json!({"type": "user"}));
+    }
+    for mount in expected["mounts"].as_array_mut().into_iter().flatten() {
+        if mount["destination"] == "/sys" {
+            let options = ["rbind", "nosuid", "noexec", "nodev", "ro"];
+            *mount = json!({"destination": "/sys", "type": "none", "source": "/sys", "options": options});
+        }
+        if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
+            options.retain(|option| option != "gid=5");
+        }
+    }
+    ensure_eq!(config, expected);
     Ok(())
 }

@@ -49,7 +49,7 @@ pub(crate) fn add(suite: &mut Suite) {
     });
     suite.case("`ps` hands its options to ps", |bench| {
         let container = bench.sleeper(|_| {})?;
-        let output = bench.call(&["ps", &container.id, "-o", "pid,comm"]).succeeds()?;
+        let output = bench.call(&["ps", &container.id, "-e", "-o", "pid,comm"]).succeeds()?;
         let words: Vec<_> = output.stdout.split_whitespace().collect();
         let pid = container.pid()?.to_string();
         ensure_eq!(words, ["PID", "COMMAND", &pid, "sleep"]);

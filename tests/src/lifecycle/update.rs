@@ -1,51 +1,51 @@
 //! `update`.
 
-use crate::harness::{Bench, Check, Suite, ensure_eq, host};
+use crate::harness::setting::{Setting, only_v1, setting};
+use crate::harness::{Bench, Check, Container, Need, Suite, ensure, ensure_eq, host};
 
-/// What a flag of `update` writes: the controller, its file and the text.
-struct Flag {
-    args: &'static [&'static str],
-    controller: &'static str,
-    file: &'static str,
-    text: &'static str,
-}
+/// What a flag of `update` sets.
+struct Flag(&'static [&'static str], Setting);
 
 const FLAGS: &[Flag] = &[
-    Flag {
-        args: &["--memory", "67108864"],
-        controller: "memory",
-        file: "memory.limit_in_bytes",
-        text: "67108864",
-    },
-    Flag {
-        args: &["--memory", "64m"],
-        controller: "memory",
-        file: "memory.limit_in_bytes",
-        text: "67108864",
-    },
-    Flag {
-        args: &["--memory-reservation", "32m"],
-        controller: "memory",
-        file: "memory.soft_limit_in_bytes",
-        text: "33554432",
-    },
-    Flag { args: &["--cpu-share", "512"], controller: "cpu", file: "cpu.shares", text: "512" },
-    Flag {
-        args: &["--cpu-quota", "50000", "--cpu-period", "100000"],
-        controller: "cpu",
-        file: "cpu.cfs_quota_us",
-        text: "50000",
-    },
-    Flag {
-        args: &["--cpu-period", "200000", "--cpu-quota", "100000"],
-        controller: "cpu",
-        file: "cpu.cfs_period_us",
-        text: "200000",
-    },
-    Flag { args: &["--cpuset-cpus", "0"], controller: "cpuset", file: "cpuset.cpus", text: "0" },
-    Flag { args: &["--cpuset-mems", "0"], controller: "cpuset", file: "cpuset.mems", text: "0" },
-    Flag { args: &["--pids-limit", "33"], controller: "pids", file: "pids.max", text: "33" },
-    Flag { args: &["--pids-limit", "-1"], controller: "pids", file: "pids.max", text: "max" },
+    Flag(
+        &["--memory", "67108864"],
+        setting(("memory", "memory.limit_in_bytes", "67108864"), ("memory.max", "67108864")),
+    ),
+    Flag(
+        &["--memory", "64m"],
+        setting(("memory", "memory.limit_in_bytes", "67108864"), ("memory.max", "67108864")),
+    ),
+    Flag(
+        &["--memory-reservation", "32m"],
+        setting(("memory", "memory.soft_limit_in_bytes", "33554432"), ("memory.low", "33554432")),
+    ),
+    Flag(
+        &["--memory", "64m", "--memory-swap", "96m"],
+        setting(("memory", "memory.limit_in_bytes", "67108864"), ("memory.swap.max", "33554432")),
+    ),
+    Flag(&["--cpu-share", "512"], setting(("cpu", "cpu.shares", "512"), ("cpu.weight", "59"))),
+    Flag(
+        &["--cpu-quota", "50000", "--cpu-period", "100000"],
+        setting(("cpu", "cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 100000")),
+    ),
+    Flag(
+        &["--cpu-period", "200000", "--cpu-quota", "100000"],
+        setting(("cpu", "cpu.cfs_period_us", "200000"), ("cpu.max", "100000 200000")),
+    ),
+    Flag(
+        &["--cpu-quota", "30000"],
+        setting(("cpu", "cpu.cfs_quota_us", "30000"), ("cpu.max", "30000 100000")),
+    ),
+    Flag(&["--cpuset-cpus", "0"], setting(("cpuset", "cpuset.cpus", "0"), ("cpuset.cpus", "0"))),
+    Flag(&["--cpuset-mems", "0"], setting(("cpuset", "cpuset.mems", "0"), ("cpuset.mems", "0"))),
+    Flag(&["--cpu-idle", "1"], setting(("cpu", "cpu.idle", "1"), ("cpu.idle", "1"))),
+    Flag(
+        &["--cpu-quota", "50000", "--cpu-burst", "20000"],
+        setting(("cpu", "cpu.cfs_burst_us", "20000"), ("cpu.max.burst", "20000")),
+    ),
+    Flag(&["--pids-limit", "0"], setting(("pids", "pids.max", "1"), ("pids.max", "1"))),
+    Flag(&["--pids-limit", "33"], setting(("pids", "pids.max", "33"), ("pids.max", "33"))),
+    Flag(&["--pids-limit", "-1"], setting(("pids", "pids.max", "max"), ("pids.max", "max"))),
 ];
 
 const RESOURCES: &str = r#"{
@@ -55,34 +55,33 @@ const RESOURCES: &str = r#"{
 }"#;
 
 /// Adds the cases.
+#[expect(clippy::too_many_lines, reason = "a flat list of cases")]
 pub(crate) fn add(suite: &mut Suite) {
+    suite.needs(&[Need::Cgroups, Need::Root]);
     for flag in FLAGS {
-        suite.case(
-            format!("`update {}` writes {} to {}", flag.args.join(" "), flag.text, flag.file),
-            |bench| {
-                let container = bench.sleeper(|_| {})?;
-                bench.call(&["update"]).args(flag.args).arg(&container.id).succeeds()?;
-                let file = host::cgroup_v1(flag.controller, &container.id).join(flag.file);
-                ensure_eq!(host::read_trimmed(file)?, flag.text);
-                Ok(())
-            },
-        );
+        let Flag(args, setting) = flag;
+        suite.case(format!("`update {}` is in force at once", args.join(" ")), |bench| {
+            let container = bench.sleeper(|_| {})?;
+            bench.call(&["update"]).args(*args).arg(&container.id).succeeds()?;
+            setting.check(container.cgroup())
+        });
     }
     suite.case("`update -r -` reads resources from standard input", |bench| {
         let container = bench.sleeper(|_| {})?;
         bench.call(&["update", "-r", "-", &container.id]).stdin(RESOURCES).succeeds()?;
-        all_written(&container.id)
+        all_written(&container)
     });
     suite.case("`update --resources FILE` reads resources from a file", |bench| {
         let container = bench.sleeper(|_| {})?;
         let file = bench.path("resources.json");
         std::fs::write(&file, RESOURCES)?;
         bench.call(&["update", "--resources"]).arg(&file).arg(&container.id).succeeds()?;
-        all_written(&container.id)
+        all_written(&container)
     });
     suite.case("`update` raises a limit again", |bench| {
         let container = bench.sleeper(|_| {})?;
-        let file = host::cgroup_v1("memory", &container.id).join("memory.limit_in_bytes");
+        let file = if host::is_unified() { "memory.max" } else { "memory.limit_in_bytes" };
+        let file = host::cgroup("memory", container.cgroup()).join(file);
         for limit in ["33554432", "134217728"] {
             bench.call(&["update", "--memory", limit, &container.id]).succeeds()?;
             ensure_eq!(host::read_trimmed(&file)?, limit);
@@ -93,9 +92,37 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.case("`update` with broken JSON fails and changes nothing", |bench| {
         let container = bench.sleeper(|_| {})?;
         bench.call(&["update", "-r", "-", &container.id]).stdin("{\"pids\": {").output()?.exits_with(1)?;
-        ensure_eq!(host::read_trimmed(host::cgroup_v1("pids", &container.id).join("pids.max"))?, "max");
+        ensure_eq!(host::read_trimmed(host::cgroup("pids", container.cgroup()).join("pids.max"))?, "max");
         Ok(())
     });
+    suite.masu_only("`update` that is refused half way changes nothing", |bench| {
+        let container = bench.sleeper(|config| {
+            config.set("/linux/resources/pids", serde_json::json!({"limit": 55}));
+        })?;
+        let json = "{\"memory\": {\"limit\": 67108864}, \"pids\": {\"limit\": 44}, \"blockIO\": \
+            {\"throttleReadBpsDevice\": [{\"major\": 4095, \"minor\": 1, \"rate\": 1}]}}";
+        let output = bench.call(&["update", "-r", "-", &container.id]).stdin(json).output()?;
+        output.fails_with(1, &["linux.resources.blockIO.throttleReadBpsDevice[0]"])?;
+        setting(("pids", "pids.max", "55"), ("pids.max", "55")).check(container.cgroup())?;
+        let unlimited = ("memory", "memory.limit_in_bytes", "9223372036854771712");
+        setting(unlimited, ("memory.max", "max")).check(container.cgroup())
+    });
+    suite.masu_only(
+        "a name that `update -r` does not know is a warning, and standard input has its name",
+        |bench| {
+            let container = bench.sleeper(|_| {})?;
+            let update = |json: &str| bench.call(&["update", "-r", "-", &container.id]).stdin(json).output();
+            let output = update("{\"pids\": {\"limit\": 41, \"max\": 1}, \"Memory\": {}}")?.exits_with(0)?;
+            for name in ["Memory", "pids.max"] {
+                let warning = format!("standard input: {name}: unknown, and ignored");
+                ensure!(output.stderr.contains(&warning), "{output}");
+            }
+            ensure_eq!(host::read_trimmed(host::cgroup("pids", container.cgroup()).join("pids.max"))?, "41");
+            let output = update("{\"pids\": {")?.exits_with(1)?;
+            ensure!(output.stderr.starts_with("masu: standard input: "), "{output}");
+            Ok(())
+        },
+    );
     suite.case("`update` of an unknown id fails", |bench| {
         bench
             .call(&["update", "--pids-limit", "5", "nobody"])
@@ -105,20 +132,17 @@ pub(crate) fn add(suite: &mut Suite) {
     });
 }
 
-fn all_written(id: &str) -> Check {
+fn all_written(container: &Container<'_>) -> Check {
     let table = [
-        ("memory", "memory.limit_in_bytes", "50331648"),
-        ("memory", "memory.soft_limit_in_bytes", "25165824"),
-        ("cpu", "cpu.shares", "100"),
-        ("cpu", "cpu.cfs_quota_us", "20000"),
-        ("cpu", "cpu.cfs_period_us", "50000"),
-        ("cpuset", "cpuset.cpus", "0"),
-        ("pids", "pids.max", "44"),
+        setting(("memory", "memory.limit_in_bytes", "50331648"), ("memory.max", "50331648")),
+        setting(("memory", "memory.soft_limit_in_bytes", "25165824"), ("memory.low", "25165824")),
+        setting(("cpu", "cpu.shares", "100"), ("cpu.weight", "17")),
+        setting(("cpu", "cpu.cfs_quota_us", "20000"), ("cpu.max", "20000 50000")),
+        only_v1(("cpu", "cpu.cfs_period_us", "50000")),
+        setting(("cpuset", "cpuset.cpus", "0"), ("cpuset.cpus", "0")),
+        setting(("pids", "pids.max", "44"), ("pids.max", "44")),
     ];
-    for (controller, file, text) in table {
-        ensure_eq!(host::read_trimmed(host::cgroup_v1(controller, id).join(file))?, text, "{file}");
-    }
-    Ok(())
+    table.iter().try_for_each(|setting| setting.check(container.cgroup()))
 }
 
 fn others_stay(bench: &mut Bench<'_>) -> Check {
@@ -127,7 +151,6 @@ fn others_stay(bench: &mut Bench<'_>) -> Check {
         config.set("/linux/resources/cpu", serde_json::json!({"shares": 300}));
     })?;
     bench.call(&["update", "--memory", "64m", &container.id]).succeeds()?;
-    ensure_eq!(host::read_trimmed(host::cgroup_v1("pids", &container.id).join("pids.max"))?, "55");
-    ensure_eq!(host::read_trimmed(host::cgroup_v1("cpu", &container.id).join("cpu.shares"))?, "300");
-    Ok(())
+    setting(("pids", "pids.max", "55"), ("pids.max", "55")).check(container.cgroup())?;
+    setting(("cpu", "cpu.shares", "300"), ("cpu.weight", "39")).check(container.cgroup())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::command::Running;
-use crate::harness::{Bench, Check, Container, Suite, ensure, ensure_eq, host};
+use crate::harness::{Bench, Check, Container, Need, Suite, ensure, ensure_eq, host};
 
 const MANY: usize = 100;
 const TRIES: u32 = 60;
@@ -14,6 +14,7 @@ const TRIES: u32 = 60;
 /// The suite.
 pub(crate) fn suite() -> Suite {
     let mut suite = Suite::new("scale");
+    suite.needs(&[Need::Root]);
     suite.case("100 concurrent `run -d` all start, are all listed and all deleted", many_at_once);
     for phase in ["create", "run", "delete"] {
         suite.case(

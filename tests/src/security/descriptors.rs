@@ -1,7 +1,7 @@
 //! No descriptor of the host reaches the container, and no working directory outside of it: CVE-2024-21626.
 
 use crate::exec::descriptors;
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
@@ -17,9 +17,8 @@ pub(crate) fn add(suite: &mut Suite) {
         ensure_eq!(descriptors(container.pid_of_program()?)?, [0, 1, 2]);
         Ok(())
     });
-    suite.case(
-        "a created container holds no file or directory of the host but the one it waits on",
-        |bench| {
+    suite
+        .case("a created container holds no file or directory of the host but the one it waits on", |bench| {
             let container = bench.container(bench.bundle()?)?;
             container.create()?;
             let pid = container.pid()?;
@@ -29,8 +28,8 @@ pub(crate) fn add(suite: &mut Suite) {
                 ensure!(!target.is_absolute() || is_the_gate, "{number} is {}", target.display());
             }
             Ok(())
-        },
-    );
+        })
+        .needs(&[Need::Root]);
     suite.case("inside, `ls -l /proc/self/fd` shows 0, 1, 2 and the listing itself", |bench| {
         let text = bench.inside("ls /proc/self/fd; true", |_| {})?;
         ensure_eq!(text.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);

@@ -4,10 +4,26 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
+    suite.masu_only("where no memfd may be executed, the process comes from a read-only mount", |bench| {
+        let mut bundle = bench.bundle()?;
+        // On a kernel before 6.3 there is no such rule, and this a plain run.
+        bundle.config.shell("echo ran");
+        let container = bench.container(bundle)?;
+        let (line, id, dir) = (bench.command_line(), &container.id, container.bundle.dir.display().to_string());
+        let script = format!(
+            "f=/proc/sys/vm/memfd_noexec; [ ! -e $f ] || echo 2 > $f; {line} create -b {dir} {id} >/dev/null && \
+             p=$({line} state {id} | sed -n 's/.*\"pid\": \\([0-9]*\\).*/\\1/p') && \
+             {{ (echo x > /proc/$p/exe) 2>/dev/null && echo written; {line} delete {id}; }}; {line} run -b {dir} {id}"
+        );
+        let program = bench.program("unshare").args(["-pf", "--mount-proc", "sh", "-c", &script]);
+        ensure_eq!(program.succeeds()?.stdout, "ran\n");
+        Ok(())
+    })
+    .needs(&[Need::Root]);
     suite.case("an entry point `#!/proc/self/exe` does not reach the runtime's file", entry_point);
     suite.case(
         "an entry point that is a link to /proc/self/exe does not reach the runtime's file",
@@ -24,17 +40,19 @@ pub(crate) fn add(suite: &mut Suite) {
         "a container that opens every /proc/PID/exe during `exec` does not reach the runtime's file",
         during_exec,
     );
-    suite.case("the process of a created container is not the runtime's file", |bench| {
-        let container = bench.container(bench.bundle()?)?;
-        container.create()?;
-        let program = fs::metadata(format!("/proc/{}/exe", container.pid()?))?;
-        let runtime = fs::metadata(&bench.runtime().path)?;
-        ensure!(
-            (program.dev(), program.ino()) != (runtime.dev(), runtime.ino()),
-            "it is the runtime's own file"
-        );
-        Ok(())
-    });
+    suite
+        .case("the process of a created container is not the runtime's file", |bench| {
+            let container = bench.container(bench.bundle()?)?;
+            container.create()?;
+            let program = fs::metadata(format!("/proc/{}/exe", container.pid()?))?;
+            let runtime = fs::metadata(&bench.runtime().path)?;
+            ensure!(
+                (program.dev(), program.ino()) != (runtime.dev(), runtime.ino()),
+                "it is the runtime's own file"
+            );
+            Ok(())
+        })
+        .needs(&[Need::Root]);
 }
 
 /// A copy that may come to harm, used as the runtime from now on.

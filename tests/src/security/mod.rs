@@ -9,7 +9,7 @@ mod terminal;
 use serde_json::json;
 
 use crate::exec::sets;
-use crate::harness::{Suite, ensure, ensure_eq};
+use crate::harness::{Need, Suite, ensure, ensure_eq};
 
 /// The suite.
 pub(crate) fn suite() -> Suite {
@@ -23,6 +23,7 @@ pub(crate) fn suite() -> Suite {
     suite
 }
 
+#[expect(clippy::too_many_lines, reason = "a flat list of cases")]
 fn defaults(suite: &mut Suite) {
     // CVE-2022-24769, -29162, -27649 and their kin.
     suite.case("the default config has no inheritable capability", |bench| {
@@ -38,6 +39,22 @@ fn defaults(suite: &mut Suite) {
         Ok(())
     });
     // CVE-2023-25809, CVE-2022-0492.
+    suite.masu_only(
+        "a writable cgroup mount without a cgroup namespace is read-only, with a warning",
+        |bench| {
+            let output = bench.script("true", |config| {
+                config.without_namespace("cgroup").without_mount("/sys/fs/cgroup");
+                config.mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rw", "nosuid"]);
+            })?;
+            let output = output.exits_with(0)?;
+            ensure!(
+                output.stderr.contains("the host's cgroups are read-only without a cgroup namespace"),
+                "{output}"
+            );
+            ensure_eq!(output.stderr.matches("read-only without").count(), 1, "{output}");
+            Ok(())
+        },
+    );
     suite.case("without a cgroup namespace no cgroup can be made or changed", |bench| {
         let script =
             "cd /sys/fs/cgroup; mkdir pids/mine; echo 1 > pids/pids.max; echo x > memory/release_agent; true";
@@ -46,7 +63,7 @@ fn defaults(suite: &mut Suite) {
         })?;
         ensure_eq!(output.stderr.matches("Read-only file system").count(), 3, "{output}");
         Ok(())
-    });
+    }).needs(&[Need::CgroupV1]);
     suite.case("procfs of the host cannot be written even by root inside", |bench| {
         let script = "for f in sys/kernel/core_pattern sysrq-trigger sys/kernel/hostname; do
             (echo x > /proc/$f) 2>/dev/null && echo written $f; done; true";

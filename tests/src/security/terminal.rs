@@ -4,16 +4,18 @@
 use rustix::process::{Pid, getsid};
 
 use crate::harness::config::Config;
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq, host};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq, host};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
     suite.case("a container leads a session of its own", |bench| leads_its_session(bench, |_| {}));
-    suite.case("a container with a user namespace leads a session of its own", |bench| {
-        leads_its_session(bench, |config| {
-            config.user_namespace();
+    suite
+        .case("a container with a user namespace leads a session of its own", |bench| {
+            leads_its_session(bench, |config| {
+                config.user_namespace();
+            })
         })
-    });
+        .needs(&[Need::Ids]);
     suite.case("a process of `exec` leads a session of its own", |bench| {
         let container = bench.sleeper(|_| {})?;
         let file = bench.path("pid");

@@ -5,41 +5,61 @@ use std::fs;
 use serde_json::json;
 
 use crate::harness::config::Config;
-use crate::harness::{Bench, Bundle, Check, Container, Suite, ensure, ensure_eq, fail, host, mountinfo};
+use crate::harness::{
+    Bench, Bundle, Check, Container, Need, Suite, ensure, ensure_eq, fail, host, mountinfo,
+};
 
 /// The suite.
 pub(crate) fn suite() -> Suite {
     let mut suite = Suite::new("walk");
-    suite.case("`spec -b` and `run -b` show the os-release of a Debian root", debian_os_release);
-    suite.case("`spec -b` and `run -b` list the root directory of a busybox root", busybox_ls);
-    suite.case("in a Debian root `sh` is PID 1 and ps shows no process of the host", |bench| {
-        let bundle = bench.debian_bundle()?;
-        only_own_processes(bench, bundle, "ps axo pid,comm; true")
-    });
-    suite.case("in a busybox root `sh` is PID 1 and ps shows no process of the host", |bench| {
-        let bundle = bench.bundle()?;
-        only_own_processes(bench, bundle, "ps -o pid,comm; true")
-    });
+    suite
+        .case("`spec -b` and `run -b` show the os-release of a Debian root", debian_os_release)
+        .needs(&[Need::Debian]);
+    suite
+        .case("`spec -b` and `run -b` list the root directory of a busybox root", busybox_ls)
+        .needs(&[Need::Root]);
+    suite
+        .case("in a Debian root `sh` is PID 1 and ps shows no process of the host", |bench| {
+            let bundle = bench.debian_bundle()?;
+            only_own_processes(bench, bundle, "ps axo pid,comm; true")
+        })
+        .needs(&[Need::Debian]);
+    suite
+        .case("in a busybox root `sh` is PID 1 and ps shows no process of the host", |bench| {
+            let bundle = bench.bundle()?;
+            only_own_processes(bench, bundle, "ps -o pid,comm; true")
+        })
+        .needs(&[Need::Root]);
     suite.case("`kill ID KILL` from the host ends the container and `run` returns 137", killed_from_the_host);
-    suite.case("a procfs mounted by hand inside is not among the host's mounts", |bench| {
-        procfs_by_hand(bench, |_| {})
-    });
-    suite.case(
-        "with pid, uts and mount namespaces alone a procfs mounted by hand shows only the container",
-        |bench| {
-            procfs_by_hand(bench, |config| {
-                config
-                    .set("/mounts", json!([]))
-                    .set("/linux/maskedPaths", json!([]))
-                    .set("/linux/readonlyPaths", json!([]));
-            })
-        },
-    );
-    suite.case("a sleep has one PID inside and another outside", two_pids);
-    suite.case("uid 1000 of a user namespace is an ordinary user outside", ordinary_user_outside);
-    suite.case("taskset beyond the last CPU fails", taskset_beyond_the_last);
-    suite.case("a cpuset of CPU 0 at create refuses CPU 1 and leaves the host alone", cpuset_at_create);
-    suite.case("a cpuset of CPU 0 by `update` refuses CPU 1 and leaves the host alone", cpuset_by_update);
+    suite
+        .case("a procfs mounted by hand inside is not among the host's mounts", |bench| {
+            procfs_by_hand(bench, |_| {})
+        })
+        .needs(&[Need::Root]);
+    suite
+        .case(
+            "with pid, uts and mount namespaces alone a procfs mounted by hand shows only the container",
+            |bench| {
+                procfs_by_hand(bench, |config| {
+                    config
+                        .set("/mounts", json!([]))
+                        .set("/linux/maskedPaths", json!([]))
+                        .set("/linux/readonlyPaths", json!([]));
+                })
+            },
+        )
+        .needs(&[Need::Root]);
+    suite.case("a sleep has one PID inside and another outside", two_pids).needs(&[Need::Root]);
+    suite
+        .case("uid 1000 of a user namespace is an ordinary user outside", ordinary_user_outside)
+        .needs(&[Need::Ids]);
+    suite.case("taskset beyond the last CPU fails", taskset_beyond_the_last).needs(&[Need::Debian]);
+    suite
+        .case("a cpuset of CPU 0 at create refuses CPU 1 and leaves the host alone", cpuset_at_create)
+        .needs(&[Need::Debian, Need::CgroupV1]);
+    suite
+        .case("a cpuset of CPU 0 by `update` refuses CPU 1 and leaves the host alone", cpuset_by_update)
+        .needs(&[Need::Debian, Need::CgroupV1]);
     suite
 }
 

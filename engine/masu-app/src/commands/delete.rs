@@ -9,6 +9,8 @@ use crate::{failure::Result, session::Session};
 /// Removes a container.
 pub(super) fn delete(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
     let mode = if parsed.options.flag(&FORCE) { DeleteMode::Force } else { DeleteMode::Stopped };
-    masu_runtime::delete(&session.store, id(parsed), mode)?;
+    for warning in masu_runtime::delete(&session.store, id(parsed), mode, session.env.0)? {
+        session.log.warning(&warning);
+    }
     Ok(0)
 }

@@ -4,13 +4,16 @@ use alloc::{format, string::String, vec::Vec};
 
 use masu_cgroup::{SubCgroup, parse_sub_cgroups};
 use masu_cli::{
-    ADDITIONAL_GIDS, CAP, CGROUP, CWD, DETACH, ENV, IGNORE_PAUSED, Matches, NO_NEW_PRIVS, PID_FILE, PROCESS,
-    Parsed, USER,
+    ADDITIONAL_GIDS, APPARMOR, CAP, CGROUP, CWD, DETACH, ENV, IGNORE_PAUSED, Matches, NO_NEW_PRIVS, PID_FILE,
+    PIDFD_SOCKET, PROCESS, PROCESS_LABEL, Parsed, TTY, USER,
 };
 use masu_runtime::{ExecOptions, Reaping};
-use masu_spec::{Capabilities, Process, capability_number, parse_config, parse_process};
+use masu_spec::{Capabilities, Linux, Process, capability_number, parse_config, parse_process};
 
-use super::{create::preserve_fds, id};
+use super::{
+    create::{console, preserve_fds},
+    id,
+};
 use masu_runtime::files;
 
 use crate::{
@@ -23,11 +26,13 @@ pub(super) fn exec(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
     let options = &parsed.options;
     let container = session.store.load(id(parsed))?;
     let config = container.read_config()?;
-    let own = parse_config(&config).map_err(|error| in_file("config.json of the container", &error))?.process;
+    let config = parse_config(&config).map_err(|error| in_file("config.json of the container", &error))?;
+    let Linux { personality, memory_policy, seccomp, .. } = config.linux;
+    let own = config.process;
     let file = options.value(&PROCESS);
     let bytes = file.map(read_process).transpose()?;
     let (process, warnings) = match (&bytes, file) {
-        (Some(bytes), Some(file)) => (from_file(file, bytes, own)?, Vec::new()),
+        (Some(bytes), Some(file)) => (from_file(file, bytes, own)?, beside_file(parsed)),
         _ => from_options(parsed, own)?,
     };
     let doubts = process.warnings.iter().map(|warning| format!("{warning}"));
@@ -38,12 +43,25 @@ pub(super) fn exec(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
     masu_runtime::block_signals()?;
     let exec_options = ExecOptions {
         process,
+        console: console(options, options.flag(&DETACH)),
+        personality,
+        memory_policy,
+        seccomp,
         sub_cgroups: &sub_cgroups,
         pid_file: options.value(&PID_FILE),
         ignore_paused: options.flag(&IGNORE_PAUSED),
         preserve_fds: preserve_fds(options)?,
+        pidfd_socket: options.value(&PIDFD_SOCKET),
+        environment: session.env.0,
     };
-    let started = masu_runtime::exec(&container, &exec_options, session.init_image)?;
+    let mut started = match masu_runtime::exec(&container, &exec_options, session.init_image) {
+        // As for a program that does not care about the signal.
+        Err(error @ masu_runtime::Error::Interrupted { signal }) => {
+            session.log.error(&error.into());
+            return Ok(128 + signal);
+        }
+        outcome => outcome?,
+    };
     for warning in &started.warnings {
         session.log.warning(warning);
     }
@@ -51,7 +69,14 @@ pub(super) fn exec(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
         return Ok(0);
     }
     // Processes that lose their parent have the container's init for it.
-    Ok(masu_runtime::wait(&started.child, Reaping::Child)?)
+    Ok(masu_runtime::wait(&mut started, Reaping::Child, &|_| {})?)
+}
+
+/// A command beside `--process` is not run; runc says nothing of it.
+fn beside_file(parsed: &Parsed<'_>) -> Vec<String> {
+    let ignored =
+        parsed.positional(1).map(|command| format!("--process: the command {command:?} is ignored"));
+    ignored.into_iter().collect()
 }
 
 fn read_process(file: &str) -> Result<Vec<u8>> {
@@ -63,6 +88,11 @@ fn from_file<'a>(file: &str, bytes: &'a [u8], own: Process<'a>) -> Result<Proces
     let mut process = parse_process(bytes).map_err(|error| in_file(file, &error))?;
     process.capabilities = process.capabilities.or(own.capabilities);
     process.oom_score_adj = process.oom_score_adj.or(own.oom_score_adj);
+    process.scheduler = process.scheduler.or(own.scheduler);
+    process.io_priority = process.io_priority.or(own.io_priority);
+    process.exec_cpu_affinity = process.exec_cpu_affinity.or(own.exec_cpu_affinity);
+    process.apparmor_profile = process.apparmor_profile.or(own.apparmor_profile);
+    process.selinux_label = process.selinux_label.or(own.selinux_label);
     if process.rlimits.is_empty() {
         process.rlimits = own.rlimits;
     }
@@ -73,6 +103,8 @@ fn from_file<'a>(file: &str, bytes: &'a [u8], own: Process<'a>) -> Result<Proces
 fn from_options<'a>(parsed: &Parsed<'a>, mut process: Process<'a>) -> Result<(Process<'a>, Vec<String>)> {
     let options = &parsed.options;
     process.warnings = Vec::new(); // create told them
+    // The container's own size, where it has a terminal too, is a good guess.
+    process.terminal = options.flag(&TTY).then(|| process.terminal.unwrap_or_default());
     process.args = parsed.positionals().skip(1).map(Into::into).collect();
     if process.args.is_empty() {
         return Err(Failure::with_hint(
@@ -101,6 +133,12 @@ fn from_options<'a>(parsed: &Parsed<'a>, mut process: Process<'a>) -> Result<(Pr
     process.user.additional_gids.extend(additional_gids(options)?);
     if let Some(forbidden) = options.switch(&NO_NEW_PRIVS) {
         process.no_new_privileges = forbidden;
+    }
+    if let Some(profile) = options.value(&APPARMOR) {
+        process.apparmor_profile = Some(profile.into());
+    }
+    if let Some(label) = options.value(&PROCESS_LABEL) {
+        process.selinux_label = Some(label.into());
     }
     let mut warnings = Vec::new();
     for name in options.values(&CAP) {

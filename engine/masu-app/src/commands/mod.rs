@@ -2,11 +2,13 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod features;
 pub(crate) mod help;
 mod kill;
 mod list;
+mod mounts;
 mod pause;
 mod ps;
 mod spec;
@@ -26,12 +28,14 @@ pub(crate) fn dispatch(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32
         Verb::Create => create::create(session, parsed),
         Verb::Run => create::run(session, parsed),
         Verb::Start => start::start(session, parsed),
+        Verb::Events => events::events(session, parsed),
         Verb::Exec => exec::exec(session, parsed),
         Verb::State => state::state(session, parsed),
         Verb::Kill => kill::kill(session, parsed),
         Verb::Delete => delete::delete(session, parsed),
         Verb::List => list::list(session, parsed),
         Verb::Ps => ps::ps(session, parsed),
+        Verb::Mounts => mounts::mounts(session, parsed),
         Verb::Pause => pause::pause(session, parsed),
         Verb::Resume => pause::resume(session, parsed),
         Verb::Spec => spec::spec(parsed),

@@ -3,11 +3,12 @@
 use alloc::format;
 
 use masu_cgroup::Layout;
-use masu_cli::{BUNDLE, Parsed};
-use masu_spec::default_config;
+use masu_cli::{BUNDLE, Parsed, SPEC_ROOTLESS};
+use masu_spec::{default_config, rootless_config};
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags},
     io::Errno,
+    process::{getegid, geteuid},
 };
 
 use masu_runtime::files;
@@ -21,7 +22,12 @@ pub(super) fn spec(parsed: &Parsed<'_>) -> Result<i32> {
         None => "config.json".into(),
     };
     let unified = matches!(Layout::probe()?, Layout::Unified { .. });
-    write_new(&path, default_config(unified).as_bytes())?;
+    let text = if parsed.options.flag(&SPEC_ROOTLESS) {
+        rootless_config(unified, geteuid().as_raw(), getegid().as_raw())
+    } else {
+        default_config(unified)
+    };
+    write_new(&path, text.as_bytes())?;
     Ok(0)
 }
 

@@ -1,9 +1,14 @@
 //! A command that the engine does not know: masu-tools may.
 
-use alloc::{ffi::CString, format, string::String, vec::Vec};
+use alloc::{
+    ffi::CString,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 use core::ffi::CStr;
 
-use masu_cli::{COMMANDS, closest};
+use masu_cli::{COMPANION_COMMANDS, UnknownCommand};
 use masu_sys::exec::{PointerBlock, execve};
 use rustix::{fs::CWD, io::Errno, process::geteuid};
 
@@ -23,13 +28,22 @@ pub(crate) fn hand_over(name: &str, args: &[&'static CStr], env: Environment<'_>
     let own = rustix::fs::readlinkat(CWD, c"/proc/self/exe", Vec::new());
     let own = own.ok().and_then(|path| path.into_string().ok());
     let path = env.variable("PATH").filter(|_| !geteuid().is_root());
+    let mut refused = None;
     for candidate in candidates(own.as_deref(), path) {
         match become_program(&candidate, args, env) {
             Errno::NOENT | Errno::NOTDIR => {}
+            // As a shell does: PATH may have directories that its owner may not enter.
+            Errno::ACCESS => {
+                refused = refused.or(Some(Failure::of_file("execve", &candidate, Errno::ACCESS)))
+            }
             errno => return Err(Failure::of_file("execve", &candidate, errno)),
         }
     }
-    log.error(&unknown_command(name));
+    if COMPANION_COMMANDS.iter().any(|command| command.name == name) {
+        return Err(refused.unwrap_or_else(|| missing_companion(name, own.as_deref())));
+    }
+    let unknown = UnknownCommand { name, asked_companion: false };
+    log.error(&Failure::from_text(&unknown.to_string()));
     Ok(UNKNOWN_COMMAND)
 }
 
@@ -60,14 +74,11 @@ fn become_program(path: &str, args: &[&CStr], env: Environment<'_>) -> Errno {
     outcome().unwrap_or_else(|errno| errno)
 }
 
-fn unknown_command(name: &str) -> Failure {
-    let hint = match closest(name, COMMANDS.iter().map(|command| command.name)) {
-        Some(meant) => format!("did you mean {meant}? See masu --help"),
-        None => {
-            "masu --help lists the commands; more of them come with masu-tools, which is not installed".into()
-        }
-    };
-    Failure::with_hint(format!("unknown command {name:?}"), hint)
+/// A command that masu-tools has, and no masu-tools.
+fn missing_companion(name: &str, own: Option<&str>) -> Failure {
+    let directory = own.and_then(|own| own.rsplit_once('/')).map_or("the engine's directory", |(dir, _)| dir);
+    let hint = format!("put masu-tools into {directory}, or into ../libexec/masu beside it");
+    Failure::with_hint(format!("{name} is a command of masu-tools, which is not installed"), hint)
 }
 
 #[cfg(test)]
@@ -85,12 +96,12 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_fingers_brings_a_suggestion() {
-        let failure = unknown_command("strat");
-        assert_eq!(failure.message, "unknown command \"strat\"");
-        assert_eq!(failure.hint.as_deref(), Some("did you mean start? See masu --help"));
-        let hint =
-            "masu --help lists the commands; more of them come with masu-tools, which is not installed";
-        assert_eq!(unknown_command("image").hint.as_deref(), Some(hint));
+    fn a_command_of_a_missing_companion_says_where_it_belongs() {
+        for (own, directory) in [(Some("/opt/bin/masu"), "/opt/bin"), (None, "the engine's directory")] {
+            let failure = missing_companion("explain", own);
+            assert_eq!(failure.message, "explain is a command of masu-tools, which is not installed");
+            let hint = format!("put masu-tools into {directory}, or into ../libexec/masu beside it");
+            assert_eq!(failure.hint, Some(hint));
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! `update`.
 
-use alloc::vec::Vec;
+use alloc::{format, vec::Vec};
 
 use masu_cli::{
     BLKIO_WEIGHT, CPU_BURST, CPU_IDLE, CPU_PERIOD, CPU_QUOTA, CPU_RT_PERIOD, CPU_RT_RUNTIME, CPU_SHARE,
-    CPUSET_CPUS, CPUSET_MEMS, KERNEL_MEMORY, KERNEL_MEMORY_TCP, MEMORY, MEMORY_RESERVATION, MEMORY_SWAP,
-    Matches, Number, PIDS_LIMIT, Parsed, RESOURCES,
+    CPUSET_CPUS, CPUSET_MEMS, KERNEL_MEMORY, KERNEL_MEMORY_TCP, L3_CACHE_SCHEMA, MEM_BW_SCHEMA, MEMORY,
+    MEMORY_RESERVATION, MEMORY_SWAP, Matches, Number, PIDS_LIMIT, Parsed, RESOURCES, Text,
 };
-use masu_spec::{BlockIo, Cpu, Memory, Resources, parse_resources};
+use masu_spec::{BlockIo, Cpu, IntelRdt, Memory, Resources, parse_resources, unknown_resources};
 
 use super::id;
 use masu_runtime::files;
@@ -24,15 +24,42 @@ pub(super) fn update(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> 
     let file = options.value(&RESOURCES);
     let bytes = file.map(read_resources).transpose()?;
     let mut resources = match (&bytes, file) {
-        (Some(bytes), Some(file)) => parse_resources(bytes).map_err(|error| in_file(file, &error))?,
+        (Some(bytes), Some(file)) => {
+            for name in unknown_resources(bytes) {
+                session.log.warning(&format!("{}: {name}: unknown, and ignored", called(file)));
+            }
+            parse_resources(bytes).map_err(|error| in_file(called(file), &error))?
+        }
         _ => from_options(options),
     };
     if resources.memory.kernel.is_some() || resources.memory.kernel_tcp.is_some() {
         session.log.warning("a limit of kernel memory is ignored: the kernel has none since Linux 5.4");
     }
     lift_swap_with_memory(&mut resources.memory);
-    container.update(&resources)?;
+    container.update(&resources, &shares(options)?)?;
     Ok(0)
+}
+
+/// The shares of Intel RDT. They stand beside `--resources`, for they are no resources of a cgroup; as in runc.
+fn shares<'a>(options: &Matches<'a>) -> Result<IntelRdt<'a>> {
+    let line = |option: &'static Text, begin: &str| {
+        let Some(line) = options.value(option).filter(|line| !line.is_empty()) else { return Ok(None) };
+        if line.contains('\n') || !line.starts_with(begin) {
+            let message = format!("--{}: {line:?} is not one line that begins with {begin:?}", option.0.long);
+            return Err(Failure::new(message));
+        }
+        Ok(Some(line.into()))
+    };
+    Ok(IntelRdt {
+        l3_cache_schema: line(&L3_CACHE_SCHEMA, "L3")?,
+        mem_bw_schema: line(&MEM_BW_SCHEMA, "MB:")?,
+        ..IntelRdt::default()
+    })
+}
+
+/// What messages call the file.
+fn called(file: &str) -> &str {
+    if file == "-" { "standard input" } else { file }
 }
 
 fn read_resources(file: &str) -> Result<Vec<u8>> {
@@ -114,6 +141,24 @@ mod tests {
             let cpu = Cpu { burst: Some(0), ..Cpu::default() };
             let block_io = BlockIo { weight: Some(500), ..BlockIo::default() };
             assert_eq!(resources, Resources { cpu, block_io, ..Resources::default() });
+        });
+    }
+
+    #[test]
+    fn shares_are_single_lines_of_their_resource() {
+        let parsed = |args: &[&CStr], check: &dyn Fn(Result<IntelRdt<'_>>)| {
+            let args: Vec<_> = [c"update"].into_iter().chain(args.iter().copied()).chain([c"id"]).collect();
+            let line = masu_cli::parse(&args).unwrap();
+            let Ok(Request::Command(parsed)) = line.request() else { panic!("not a command") };
+            check(shares(&parsed.options));
+        };
+        parsed(&[c"--l3-cache-schema", c"L3:0=f", c"--mem-bw-schema="], &|shares| {
+            let expected = IntelRdt { l3_cache_schema: Some("L3:0=f".into()), ..IntelRdt::default() };
+            assert_eq!(shares, Ok(expected));
+        });
+        parsed(&[c"--mem-bw-schema", c"L3:0=f"], &|shares| {
+            let message = "--mem-bw-schema: \"L3:0=f\" is not one line that begins with \"MB:\"";
+            assert_eq!(shares.unwrap_err().message, message);
         });
     }
 

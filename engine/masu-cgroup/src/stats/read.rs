@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::{
     BlkioEntry, BlkioStats, CpuUsage, CpusetStats, HugetlbStats, MemoryEntry, MemoryStats, PidsStats, Stats,
+    unified,
 };
 use crate::cgroup::{Cgroup, Member};
 use crate::dir::read_dir_path;
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 const NANOSECONDS_OF_A_TICK: u64 = 1_000_000_000 / 100;
 
 impl Cgroup {
-    /// Reads the counters of every controller the container has a cgroup of. Version 1, and hugetlb of both.
+    /// Reads the counters of every controller the container has a cgroup of.
     ///
     /// # Errors
     ///
@@ -42,7 +43,7 @@ impl Cgroup {
         if let Some(member) = v1("memory") {
             stats.memory = memory(member)?;
         }
-        if let Some(member) = self.member("pids") {
+        if let Some(member) = v1("pids") {
             stats.pids = PidsStats {
                 current: number(member, "pids.current")?,
                 limit: optional_number(member, "pids.max")?.unwrap_or(0),
@@ -51,6 +52,7 @@ impl Cgroup {
         if let Some(member) = v1("blkio") {
             stats.blkio = blkio(member)?;
         }
+        self.unified_stats(&mut stats)?;
         if let Some(member) = self.member("hugetlb") {
             for size in page_sizes()? {
                 if let Some(entry) = hugetlb(member, &size)? {
@@ -59,6 +61,25 @@ impl Cgroup {
             }
         }
         Ok(stats)
+    }
+
+    /// On a host with version 2 alone everything, beside version 1 hierarchies what they leave to the unified one.
+    fn unified_stats(&self, stats: &mut Stats) -> Result<()> {
+        let alone = self.members.iter().find(|member| member.alone);
+        let v2 = |name| alone.or_else(|| self.member(name).filter(|member| member.version_2));
+        if let Some(member) = v2("cpu") {
+            stats.cpu = unified::cpu(member)?;
+        }
+        if let Some(member) = v2("memory") {
+            stats.memory = unified::memory(member)?;
+        }
+        if let Some(member) = v2("pids") {
+            stats.pids = unified::pids(member)?;
+        }
+        if let Some(member) = v2("io") {
+            stats.blkio = unified::blkio(member)?;
+        }
+        Ok(())
     }
 }
 
@@ -116,6 +137,7 @@ fn memory(member: &Member) -> Result<MemoryStats> {
         kernel: memory_entry(member, "memory.kmem")?,
         kernel_tcp: memory_entry(member, "memory.kmem.tcp")?,
         raw,
+        psi: None,
     })
 }
 
@@ -229,7 +251,7 @@ pub(super) fn parse_list(text: &str) -> Vec<u16> {
     list
 }
 
-fn key_values(text: &str) -> impl Iterator<Item = (&str, u64)> {
+pub(super) fn key_values(text: &str) -> impl Iterator<Item = (&str, u64)> {
     text.lines().filter_map(|line| {
         let (key, value) = line.split_once(' ')?;
         Some((key, value.parse().ok()?))
@@ -240,12 +262,12 @@ fn numbers(line: &str) -> Vec<u64> {
     line.split_whitespace().filter_map(|field| field.parse().ok()).collect()
 }
 
-fn number(member: &Member, file: &str) -> Result<u64> {
+pub(super) fn number(member: &Member, file: &str) -> Result<u64> {
     let text = member.read(file)?;
     text.trim().parse().map_err(|_| Error::Malformed(file.into(), text))
 }
 
 /// None for a file that is not there, and for `max`.
-fn optional_number(member: &Member, file: &str) -> Result<Option<u64>> {
+pub(super) fn optional_number(member: &Member, file: &str) -> Result<Option<u64>> {
     Ok(member.read_optional(file)?.and_then(|text| text.trim().parse().ok()))
 }

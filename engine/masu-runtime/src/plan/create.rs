@@ -4,9 +4,15 @@ use alloc::{format, string::String};
 
 use masu_cgroup::ContainerMounts;
 use masu_program::{Barrier, CText, Entry, Namespaces, Propagation, Source, Step};
-use masu_spec::{Config, Linux, NamespaceKind, PropagationMode};
+use masu_spec::{
+    Config, HookKind, KEEP_ORIGINAL_GROUPS, Linux, NamespaceKind, PropagationMode, SECCOMP_FAIL_UNKNOWN,
+};
+use masu_sys::keyring::{KEY_OTH_SEARCH, KEY_USR_SEARCH};
 
-use super::{Origin, Plan, StartGate, Want, c_string, devices, mounts, namespaces, process, unsupported};
+use super::{
+    Origin, Plan, StartGate, TextList, TreePropagation, Want, c_string, devices, hooks, mounts, namespaces,
+    process, terminal,
+};
 use crate::{
     error::{Error, Result},
     host::{Host, needs_privilege},
@@ -62,6 +68,7 @@ impl CreateInput<'_> {
 pub fn plan_create(input: &CreateInput<'_>) -> Result<Plan> {
     let config = input.config;
     check_privilege(input)?;
+    check_net_devices(input)?;
     let mut plan = Plan { preserve_fds: input.preserve_fds, ..Plan::default() };
     plan.warnings.extend(config.warnings.iter().map(|warning| format!("{warning}")));
     if config.linux.resources.memory.kernel.is_some() {
@@ -70,11 +77,8 @@ pub fn plan_create(input: &CreateInput<'_>) -> Result<Plan> {
     }
     let new_user = config.linux.namespaces.is_new(NamespaceKind::User);
     hold_proc(&mut plan)?;
-    process::plan_inherited(
-        &mut plan,
-        &config.process,
-        input.has_user_namespace() && input.host.is_privileged(),
-    )?;
+    let raised = input.has_user_namespace() && input.host.is_privileged();
+    process::plan_inherited(&mut plan, &config.process, raised)?;
     // An engine without privilege can write the id maps of a process that it could trace, and of no other.
     let hide_late = new_user && !input.host.is_privileged();
     if !hide_late {
@@ -87,19 +91,62 @@ pub fn plan_create(input: &CreateInput<'_>) -> Result<Plan> {
     plan_cgroup(&mut plan, input)?;
     plan_names(&mut plan, input)?;
     plan_sysctl(&mut plan, &config.linux)?;
+    process::plan_hold_label(&mut plan, &config.process)?;
     // After the last write below it, and before any path of the container is walked.
     plan.push(Origin::Engine, &Step::ReleaseProc)?;
     plan_root(&mut plan, input)?;
+    terminal::plan_take(&mut plan, &config.process)?;
     let available = process::available_capabilities(input.host, input.has_user_namespace());
     let groups_forbidden = plan.forbids_setgroups(input.host);
-    process::plan_identity(&mut plan, &config.process, available, groups_forbidden)?;
+    let confinement = confinement(config, available, groups_forbidden, raised);
+    process::plan_identity(&mut plan, &config.process, confinement)?;
     plan.push(Origin::Engine, &Step::Barrier(Barrier::Ready))?;
     if input.gate == StartGate::Fifo {
         let fifo = plan.want(Origin::Engine, Want::Fifo)?;
-        plan.push(Origin::Engine, &Step::AwaitStart { fifo })?;
+        let reporting = config.hooks.any(&[HookKind::StartContainer, HookKind::Poststart]);
+        plan.push(Origin::Engine, &Step::AwaitStart { fifo, reporting })?;
     }
-    process::plan_execute(&mut plan, &config.process)?;
+    plan_start(&mut plan, config, input.id, input.bundle, confinement)?;
     Ok(plan)
+}
+
+/// What is left of a container's plan when it is started: for the words of what fails then.
+pub(crate) fn plan_started(config: &Config<'_>, id: &str, bundle: &str) -> Result<Plan> {
+    let mut plan = Plan::default();
+    // What it could have had changes none of the words.
+    plan_start(&mut plan, config, id, bundle, confinement(config, u64::MAX, false, false))?;
+    Ok(plan)
+}
+
+/// `raised` tells whether the engine's privileges were used before a user namespace was entered.
+fn confinement<'a>(
+    config: &'a Config<'a>,
+    available: u64,
+    groups_forbidden: bool,
+    raised: bool,
+) -> process::Confinement<'a> {
+    let Linux { personality, memory_policy, seccomp, .. } = &config.linux;
+    process::Confinement {
+        available,
+        groups_forbidden,
+        keep_groups: config.annotations.contains_key(KEEP_ORIGINAL_GROUPS),
+        raised,
+        personality: *personality,
+        memory_policy: memory_policy.as_ref(),
+        seccomp: seccomp.as_ref(),
+        only_known_calls: config.annotations.contains_key(SECCOMP_FAIL_UNKNOWN),
+    }
+}
+
+fn plan_start(
+    plan: &mut Plan,
+    config: &Config<'_>,
+    id: &str,
+    bundle: &str,
+    confinement: process::Confinement<'_>,
+) -> Result<()> {
+    hooks::plan_start(plan, config, id, bundle)?;
+    process::plan_execute(plan, &config.process, confinement)
 }
 
 fn check_privilege(input: &CreateInput<'_>) -> Result<()> {
@@ -129,6 +176,15 @@ fn check_privilege(input: &CreateInput<'_>) -> Result<()> {
     }
 }
 
+/// A device leaves the host's network namespace by its owner's will alone, network_namespaces(7).
+fn check_net_devices(input: &CreateInput<'_>) -> Result<()> {
+    if input.config.linux.net_devices.is_empty() || input.host.is_privileged() {
+        return Ok(());
+    }
+    let reason = "moving a network device takes root's privileges".into();
+    Err(Error::Unsupported { field: "linux.netDevices".into(), reason, hint: None })
+}
+
 pub(super) fn hold_proc(plan: &mut Plan) -> Result<()> {
     let proc = plan.want(Origin::Engine, Want::Proc)?;
     plan.push(Origin::Engine, &Step::HoldProc { proc })
@@ -138,6 +194,8 @@ pub(super) fn hold_proc(plan: &mut Plan) -> Result<()> {
 /// last fork, since a small `pids.max` counts init's helpers too.
 fn plan_cgroup(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     plan_attach(plan, input.hierarchies)?;
+    // The caller's CPUs are no limit of the container's: since Linux 6.2 they would stay one in its cgroup.
+    plan.push(Origin::Engine, &Step::SetCpuAffinity { cpus: None })?;
     if input.config.linux.namespaces.is_new(NamespaceKind::Cgroup) {
         let namespaces = Namespaces::CGROUP;
         plan.push(Origin::Field("linux.namespaces"), &Step::Unshare { namespaces })?;
@@ -159,8 +217,10 @@ fn plan_names(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
         plan.push(Origin::Field("linux.namespaces"), &Step::RaiseLoopback)?;
     }
     if !input.no_new_keyring {
-        let name = c_string(Origin::Engine, &format!("_ses.{}", input.id))?;
-        plan.push(Origin::Engine, &Step::JoinKeyring { name: CText::new(&name) })?;
+        // Who joins it later must be allowed to find it: its owner, and in a user namespace, as in runc, everybody.
+        let others = if input.has_user_namespace() { KEY_OTH_SEARCH } else { 0 };
+        plan_key_label(plan, input.config.process.selinux_label.as_deref())?;
+        plan_keyring(plan, input.id, KEY_USR_SEARCH | others)?;
     }
     if let Some(hostname) = &input.config.hostname {
         let origin = Origin::Field("hostname");
@@ -173,6 +233,21 @@ fn plan_names(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
         plan.push(origin, &Step::SetDomainname { name: CText::new(&name) })?;
     }
     Ok(())
+}
+
+/// A keyring that is made has its maker's label, by which the container could not search it. execve(2) resets this.
+fn plan_key_label(plan: &mut Plan, label: Option<&str>) -> Result<()> {
+    let Some(label) = label else { return Ok(()) };
+    let origin = Origin::Field("process.selinuxLabel");
+    let value = c_string(origin, label)?;
+    let path = CText::new(c"self/attr/keycreate");
+    plan.push(origin, &Step::WriteSysctl { path, value: CText::new(&value) })
+}
+
+/// The session keyring of a container: runc's name, so that each of its processes finds the same.
+pub(super) fn plan_keyring(plan: &mut Plan, id: &str, permissions: u32) -> Result<()> {
+    let name = c_string(Origin::Engine, &format!("_ses.{id}"))?;
+    plan.push(Origin::Engine, &Step::JoinKeyring { name: CText::new(&name), permissions })
 }
 
 fn plan_sysctl(plan: &mut Plan, linux: &Linux<'_>) -> Result<()> {
@@ -191,19 +266,29 @@ fn plan_root(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     if !input.config.linux.namespaces.contains(NamespaceKind::Mount) {
         let path = c_string(origin, input.rootfs)?;
         plan.push(origin, &Step::OpenRootDirectory { path: CText::new(&path) })?;
+        hooks::plan_assembled(plan, input)?;
         make_directory(plan, input)?;
+        // Without a mount on /dev/console, which would stay on the host.
+        terminal::plan_open(plan, &input.config.process)?;
         return plan.push(origin, &Step::EnterRoot(Entry::Chroot));
     }
     let propagation = input.config.linux.rootfs_propagation;
     let shared = propagation.is_some_and(|propagation| propagation.mode == PropagationMode::Shared);
     // A shared root needs mounts below that stay the host's peers; only `/` itself must let go, or the new
     // root would be attached on the host too.
-    let mode = if shared { PropagationMode::Private } else { PropagationMode::Slave };
-    let host = Propagation { mode: mode.flag(), recursive: !shared };
+    // Beside hooks the root is attached at its own path, and the mount that this lies on must let go likewise.
+    let own_path = hooks::see_mounts(input);
+    let alone = shared && !own_path;
+    let mode = if alone { PropagationMode::Private } else { PropagationMode::Slave };
+    let host = Propagation { mode: mode.flag(), recursive: !alone };
     plan.push(Origin::Field("linux.rootfsPropagation"), &Step::SetHostPropagation(host))?;
-    attach_root(plan, input, shared)?;
+    attach_root(plan, input, shared, if own_path { input.rootfs } else { "/" })?;
     mounts::plan(plan, input, shared)?;
     devices::plan(plan, input)?;
+    hooks::plan_assembled(plan, input)?;
+    if own_path {
+        plan.push(Origin::Field("hooks"), &Step::StackRoot)?;
+    }
     make_directory(plan, input)?;
     restrict(plan, input)?;
     let entry = if input.no_pivot { Entry::Chroot } else { Entry::Pivot };
@@ -215,16 +300,20 @@ fn plan_root(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     Ok(())
 }
 
-fn attach_root(plan: &mut Plan, input: &CreateInput<'_>, keep_propagation: bool) -> Result<()> {
+fn attach_root(plan: &mut Plan, input: &CreateInput<'_>, shared: bool, place: &str) -> Result<()> {
     let origin = Origin::Field("root.path");
-    if input.host.is_privileged() {
-        let want =
-            Want::Tree { path: input.rootfs.into(), recursive: true, keep_propagation, only_procfs: false };
+    let place = c_string(origin, place)?;
+    let place = CText::new(&place);
+    if input.host.may_clone_mounts() {
+        let propagation = if shared { TreePropagation::SharedBelow } else { TreePropagation::Slave };
+        let (path, recursive, only_procfs, id_map) = (input.rootfs.into(), true, false, None);
+        let want = Want::Tree { path, recursive, propagation, only_procfs, id_map };
         let fd = plan.want(origin, want)?;
-        return plan.push(origin, &Step::OpenRoot { source: Source::Tree { fd } });
+        return plan.push(origin, &Step::OpenRoot { source: Source::Tree { fd }, place });
     }
     let path = c_string(origin, input.rootfs)?;
-    plan.push(origin, &Step::OpenRoot { source: Source::Path { path: CText::new(&path), recursive: true } })
+    let source = Source::Path { path: CText::new(&path), recursive: true };
+    plan.push(origin, &Step::OpenRoot { source, place })
 }
 
 /// An image may lack its working directory; engines rely on the runtime to make it.
@@ -249,15 +338,16 @@ fn restrict(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     for (index, path) in linux.masked_paths.iter().enumerate() {
         let origin = Origin::Entry("linux.maskedPaths", index);
         let path = c_string(origin, path)?;
-        plan.push(origin, &Step::MaskPath { path: CText::new(&path) })?;
+        let mut parameters = TextList::default();
+        for text in ["mode", "555"] {
+            parameters.push(origin, text)?;
+        }
+        mounts::push_label(&mut parameters, input.config)?;
+        let parameters = parameters.as_texts();
+        plan.push(origin, &Step::MaskPath { path: CText::new(&path), parameters })?;
     }
     if input.config.root.readonly {
         plan.push(Origin::Field("root.readonly"), &Step::ProtectMount { path: CText::new(c"/") })?;
     }
     Ok(())
-}
-
-/// Refuses what is known but not built.
-pub(super) fn not_built(origin: Origin, what: &str) -> Error {
-    unsupported(origin, &format!("{what} is not implemented in this version"))
 }

@@ -4,7 +4,7 @@ use masu_cgroup::DEFAULT_DEVICES;
 use masu_program::{CText, DeviceSource, FileKind, Step};
 use masu_spec::{DeviceKind, MountAttr};
 
-use super::{CreateInput, Origin, Plan, Want, c_string, mounts::clean};
+use super::{CreateInput, Origin, Plan, Want, c_string, mounts::clean, terminal};
 use crate::error::Result;
 
 /// Links of the specification's "Default Devices", with what they say.
@@ -22,7 +22,7 @@ pub(super) fn plan(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     let mut read_only = false;
     for mount in input.config.mounts.iter().filter(|mount| clean(&mount.destination) == "/dev") {
         if mount.fs_type.is_none() {
-            return Ok(());
+            return plan_terminal(plan, input);
         }
         read_only = mount.options.attr.set.contains(MountAttr::RDONLY);
     }
@@ -31,10 +31,16 @@ pub(super) fn plan(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
         let (target, path) = (CText::new(target), CText::new(path));
         plan.push(Origin::Engine, &Step::MakeSymlink { target, path, replace })?;
     }
+    plan_terminal(plan, input)?;
     if read_only {
         plan.push(Origin::Field("mounts"), &Step::ProtectMount { path: CText::new(c"/dev") })?;
     }
     Ok(())
+}
+
+fn plan_terminal(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
+    terminal::plan_open(plan, &input.config.process)?;
+    terminal::plan_console(plan, &input.config.process)
 }
 
 fn plan_nodes(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
@@ -77,7 +83,7 @@ fn push(plan: &mut Plan, input: &CreateInput<'_>, origin: Origin, node: Node<'_>
     let text = c_string(origin, path)?;
     // mknod(2) of a device is refused in every user namespace but the first: there the host's node is bound.
     let bound = (input.has_user_namespace() || input.host.in_user_namespace) && kind != FileKind::Fifo;
-    let source = match (bound, input.host.is_privileged()) {
+    let source = match (bound, input.host.may_clone_mounts()) {
         (false, _) => DeviceSource::Node,
         (true, true) => DeviceSource::Tree(plan.want(origin, Want::Device { path: path.into(), number })?),
         (true, false) => DeviceSource::Path(CText::new(&text)),

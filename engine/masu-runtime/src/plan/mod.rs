@@ -8,23 +8,32 @@
 mod create;
 mod devices;
 mod exec;
+mod hooks;
+mod id_maps;
+mod kernel_filesystems;
 mod mounts;
 mod namespaces;
 mod process;
+mod running;
+mod terminal;
 
 use alloc::{ffi::CString, format, string::String, vec::Vec};
 use core::fmt;
 
 use masu_program::{Fd, Namespaces, Step, encode};
+use masu_spec::NumberSet;
 
 use crate::{
     error::{Error, Result},
     host::Host,
 };
 
+pub(crate) use create::plan_started;
 pub use create::{CreateInput, plan_create};
 pub use exec::{ExecInput, plan_exec};
+pub(crate) use id_maps::{IdMap, IdMaps, MapWriter, map_hint};
 pub(crate) use namespaces::first_id;
+pub(crate) use running::{plan_mount, plan_unmount};
 
 /// When the container's process begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +57,8 @@ pub struct Plan {
     pub clone: Namespaces,
     /// The unified cgroup of the engine's own clone3(2), as an index into `wants`.
     pub cgroup: Option<Fd>,
+    /// The CPUs that the engine confines itself to before its clone3(2), so that its child begins on them.
+    pub affinity: Option<NumberSet>,
     /// What the engine writes at the barrier `Mapped`.
     pub id_maps: Option<IdMaps>,
     /// Descriptors of the caller, after standard error, that the container's process gets.
@@ -56,15 +67,42 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
-/// The id maps of a new user namespace, user_namespaces(7).
+/// How a cloned tree is tied to the mounts that it is a clone of, mount_namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TreePropagation {
+    /// Mounts come from the host, none go there.
+    Slave,
+    /// They travel both ways, but for those on the tree's own first mount: a shared root. pivot_root(2) refuses a mount
+    /// that is shared itself.
+    SharedBelow,
+    /// They travel as the host's mounts have it: a volume beside a shared root.
+    Kept,
+}
+
+/// The id map of a cloned tree, mount_setattr(2) `MOUNT_ATTR_IDMAP`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdMaps {
-    /// The lines of `uid_map`.
-    pub uid: String,
-    /// The lines of `gid_map`.
-    pub gid: String,
-    /// Whether setgroups(2) has to be forbidden first, as for an engine without `CAP_SETGID`.
-    pub deny_setgroups: bool,
+pub struct TreeIdMap {
+    /// Whose it is.
+    pub ids: TreeIds,
+    /// Whether the mounts below get it too.
+    pub recursive: bool,
+}
+
+/// Whose id map a cloned tree gets: the kernel takes a user namespace for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TreeIds {
+    /// That of a namespace which the engine makes for it.
+    Own {
+        /// Users: lines of first id on the disk, first id on the host, size.
+        uid: String,
+        /// Groups likewise.
+        gid: String,
+    },
+    /// That of a namespace which is there.
+    Namespace {
+        /// Where it is.
+        path: String,
+    },
 }
 
 /// Something of the host that a step needs, as an open descriptor.
@@ -92,10 +130,12 @@ pub enum Want {
         path: String,
         /// Whether what is mounted below comes along.
         recursive: bool,
-        /// Whether mounts still travel to and from the host's: only for a shared root.
-        keep_propagation: bool,
+        /// Whether mounts still travel to and from the host's.
+        propagation: TreePropagation,
         /// Whether it has to be a procfs, as for a bind on `/proc` (CVE-2019-16884).
         only_procfs: bool,
+        /// Through which id map the owners of its files are seen.
+        id_map: Option<TreeIdMap>,
     },
     /// A detached clone of a device node of the host.
     Device {
@@ -106,6 +146,11 @@ pub enum Want {
     },
     /// The fifo that `masu start` writes to.
     Fifo,
+    /// A file that what hooks say is appended to.
+    Output {
+        /// The path.
+        path: String,
+    },
 }
 
 /// The field of the configuration that asked for a step.

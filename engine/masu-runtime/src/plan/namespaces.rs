@@ -14,7 +14,7 @@ use alloc::{format, string::String};
 use masu_program::{Barrier, Identity, Namespaces, Step};
 use masu_spec::{IdMapping, Linux, Namespace, NamespaceKind, TimeOffset};
 
-use super::{CreateInput, IdMaps, Origin, Plan, Want, c_string};
+use super::{CreateInput, Origin, Plan, Want, c_string, id_maps::id_maps};
 use crate::error::Result;
 
 /// The shape of a start, from the namespaces alone.
@@ -96,11 +96,7 @@ pub(super) fn plan(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     }
     if new.contains(Namespaces::USER) {
         plan.push(Origin::Field("linux.uidMappings"), &Step::Barrier(Barrier::Mapped))?;
-        plan.id_maps = Some(IdMaps {
-            uid: map_lines(&linux.uid_mappings),
-            gid: map_lines(&linux.gid_mappings),
-            deny_setgroups: !input.host.may_set_groups(),
-        });
+        plan.id_maps = Some(id_maps(linux, input.host));
     }
     if (new | joined).contains(Namespaces::USER) {
         become_root(plan, &linux.uid_mappings, &linux.gid_mappings)?;
@@ -150,10 +146,6 @@ fn plan_time(plan: &mut Plan, linux: &Linux<'_>) -> Result<()> {
     plan.push(origin, &Step::SetTimeOffsets { offsets: masu_program::CText::new(&text) })
 }
 
-fn map_lines(mappings: &[IdMapping]) -> String {
-    mappings.iter().map(|map| format!("{} {} {}\n", map.container_id, map.host_id, map.size)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +182,5 @@ mod tests {
         assert_eq!(first_id(&[map(1, 100_000, 10), map(0, 5, 1)]), 0);
         assert_eq!(first_id(&[map(1000, 1000, 1), map(500, 7, 2)]), 500);
         assert_eq!(first_id(&[]), 0);
-        assert_eq!(map_lines(&[map(0, 100_000, 65_536), map(65_536, 5, 1)]), "0 100000 65536\n65536 5 1\n");
     }
 }

@@ -1,17 +1,25 @@
 //! From the file's shape to the checked types.
 mod devices;
+mod hooks;
 mod ids;
+mod intel_rdt;
 mod linux;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod process;
+mod resource_keys;
 mod resources;
+mod scheduling;
+mod seccomp;
 mod sysctl;
 
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::config::{Config, Linux, Process, Root};
+pub use resource_keys::unknown_resources;
+
+use crate::config::{Config, Linux, Mount, Process, Root, Warning};
 use crate::error::ConfigError;
 use crate::json;
 use crate::namespaces::NamespaceKind;
@@ -19,7 +27,6 @@ use crate::path::Path;
 use crate::resources::Resources;
 use crate::schema;
 use crate::text::Str;
-use crate::unsupported;
 
 /// Reads and checks a `config.json`.
 ///
@@ -40,6 +47,17 @@ pub fn parse_process(json: &[u8]) -> Result<Process<'_>, ConfigError> {
     Ok(process)
 }
 
+/// Reads and checks the file of `mounts`: what `mounts` is in a `config.json`. Beside the mounts stands what was
+/// accepted with a doubt.
+///
+/// # Errors
+/// As [`parse_config`].
+pub fn parse_mounts(json: &[u8]) -> Result<(Vec<Mount<'_>>, Vec<Warning>), ConfigError> {
+    let mut warnings = Vec::new();
+    let mounts = mounts::mounts(json::parse(json)?, &Path::Root.field("mounts"), &mut warnings)?;
+    Ok((mounts, warnings))
+}
+
 /// Reads and checks the file of `update --resources`: what `linux.resources` is in a `config.json`.
 ///
 /// # Errors
@@ -55,7 +73,6 @@ fn config(raw: schema::Config<'_>) -> Result<Config<'_>, ConfigError> {
     let root = Path::Root;
     let mut warnings = Vec::new();
     let oci_version = oci_version(raw.oci_version.clone(), &root.field("ociVersion"))?;
-    unsupported::refuse_in_config(&raw, &root)?;
     let process =
         process::process(root.field("process").require(raw.process)?, &root.field("process"), &mut warnings)?;
     let config = Config {
@@ -64,9 +81,10 @@ fn config(raw: schema::Config<'_>) -> Result<Config<'_>, ConfigError> {
         root: root_section(root.field("root").require(raw.root)?, &root.field("root"))?,
         hostname: uts_name(raw.hostname, &root.field("hostname"))?,
         domainname: uts_name(raw.domainname, &root.field("domainname"))?,
+        hooks: hooks::hooks(raw.hooks.unwrap_or_default(), &root.field("hooks"))?,
         annotations: raw.annotations.unwrap_or_default(),
         mounts: mounts::mounts(raw.mounts.unwrap_or_default(), &root.field("mounts"), &mut warnings)?,
-        linux: linux::linux(raw.linux.unwrap_or_default(), &root.field("linux"))?,
+        linux: linux::linux(raw.linux.unwrap_or_default(), &root.field("linux"), &mut warnings)?,
         warnings,
     };
     check_across(&config)?;
@@ -166,5 +184,40 @@ fn check_user(config: &Config<'_>) -> Result<(), ConfigError> {
     for (index, gid) in user.additional_gids.iter().enumerate() {
         ids::check_mapped(*gid, gid_mappings, "linux.gidMappings", &gids_at.index(index))?;
     }
+    check_mount_owners(config)
+}
+
+/// The options `uid=` and `gid=` of file systems, such as devpts, name IDs of the new user namespace too: the kernel
+/// answers one that is not mapped with EINVAL.
+fn check_mount_owners(config: &Config<'_>) -> Result<(), ConfigError> {
+    let Linux { uid_mappings, gid_mappings, .. } = &config.linux;
+    let mounts_at = Path::Root.field("mounts");
+    for (index, mount) in config.mounts.iter().enumerate() {
+        for option in &mount.options.data {
+            let (id, mappings, field) = match option.split_once('=') {
+                Some(("uid", id)) => (id, uid_mappings, "linux.uidMappings"),
+                Some(("gid", id)) => (id, gid_mappings, "linux.gidMappings"),
+                _ => continue,
+            };
+            let Ok(id) = id.parse() else { continue };
+            if mappings.iter().all(|mapping| mapping.to_host(id).is_none()) {
+                let reason = format!("{} is not mapped by {field}", option.as_str());
+                let at = mounts_at.index(index);
+                return Err(at.field("options").illegal_hint(reason, "leave it out, or map it"));
+            }
+        }
+    }
     Ok(())
+}
+
+/// The value that a table has for a name.
+fn find<T: Copy>(table: &[(&str, T)], name: &str, what: &str, at: &Path<'_>) -> Result<T, ConfigError> {
+    table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<_> = table.iter().map(|(name, _)| *name).collect();
+        ConfigError::Illegal {
+            path: format!("{at}"),
+            reason: format!("unknown {what} {name:?}; there are {}", names.join(", ")),
+            hint: None,
+        }
+    })
 }

@@ -3,23 +3,26 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::ids::check_id;
+use super::scheduling;
 use crate::capabilities::{Capabilities, capability_number};
-use crate::config::{Process, User, Warning};
+use crate::config::{ConsoleSize, Process, Terminal, User, Warning};
 use crate::error::ConfigError;
 use crate::path::Path;
 use crate::rlimits::{Rlimit, rlimit_number};
 use crate::schema;
 use crate::text::Str;
-use crate::unsupported;
 
 pub(super) fn process<'a>(
     raw: schema::Process<'a>,
     at: &Path<'_>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Process<'a>, ConfigError> {
-    unsupported::refuse_in_process(&raw, at)?;
     let cwd = at.field("cwd");
     Ok(Process {
+        terminal: match raw.terminal {
+            Some(true) => Some(Terminal { size: console_size(raw.console_size, &at.field("consoleSize"))? }),
+            _ => None,
+        },
         args: args(raw.args, &at.field("args"))?,
         env: env(raw.env.unwrap_or_default(), &at.field("env"))?,
         cwd: cwd.absolute(cwd.require(raw.cwd)?)?,
@@ -27,12 +30,37 @@ pub(super) fn process<'a>(
         rlimits: rlimits(&raw.rlimits.unwrap_or_default(), &at.field("rlimits"))?,
         capabilities: raw.capabilities.map(|raw| capabilities(&raw, &at.field("capabilities"), warnings)),
         no_new_privileges: raw.no_new_privileges.unwrap_or_default(),
+        apparmor_profile: at.field("apparmorProfile").non_empty(raw.apparmor_profile)?,
+        selinux_label: at.field("selinuxLabel").non_empty(raw.selinux_label)?,
         oom_score_adj: raw
             .oom_score_adj
             .map(|score| oom_score_adj(score, &at.field("oomScoreAdj")))
             .transpose()?,
+        scheduler: raw.scheduler.map(|raw| scheduling::scheduler(raw, &at.field("scheduler"))).transpose()?,
+        io_priority: raw
+            .io_priority
+            .map(|raw| scheduling::io_priority(raw, &at.field("ioPriority")))
+            .transpose()?,
+        exec_cpu_affinity: raw
+            .exec_cpu_affinity
+            .map(|raw| scheduling::cpu_affinity(raw, &at.field("execCPUAffinity")))
+            .transpose()?,
         warnings: Vec::new(),
     })
+}
+
+/// A size in which something is missing is refused, one that is 0 taken as none: docker writes 0 by 0 when it knows no
+/// size.
+fn console_size(raw: Option<schema::ConsoleSize>, at: &Path<'_>) -> Result<Option<ConsoleSize>, ConfigError> {
+    let Some(raw) = raw else { return Ok(None) };
+    // ioctl_tty(2): struct winsize has 16 bits for each.
+    let fits = |value: Option<u64>, at: &Path<'_>| {
+        let value = at.require(value)?;
+        u16::try_from(value).map_err(|_| at.illegal(format!("{value} is above 65535")))
+    };
+    let height = fits(raw.height, &at.field("height"))?;
+    let width = fits(raw.width, &at.field("width"))?;
+    Ok((height != 0 && width != 0).then_some(ConsoleSize { height, width }))
 }
 
 fn args<'a>(args: Option<Vec<Str<'a>>>, at: &Path<'_>) -> Result<Vec<Str<'a>>, ConfigError> {

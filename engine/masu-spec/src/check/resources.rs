@@ -3,18 +3,17 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::net_devices::is_interface_name;
 use crate::error::ConfigError;
 use crate::path::Path;
 use crate::resources::{
     BlockIo, Cpu, DeviceAccess, DeviceRule, DeviceRuleKind, HugepageLimit, InterfacePriority, Memory,
-    Network, Resources, ThrottleDevice, WeightDevice,
+    Network, Rdma, Resources, ThrottleDevice, WeightDevice,
 };
 use crate::schema;
 use crate::text::Str;
-use crate::unsupported;
 
 pub(super) fn resources<'a>(raw: schema::Resources<'a>, at: &Path<'_>) -> Result<Resources<'a>, ConfigError> {
-    unsupported::refuse_in_resources(&raw, at)?;
     Ok(Resources {
         devices: device_rules(&raw.devices.unwrap_or_default(), &at.field("devices"))?,
         memory: memory(&raw.memory.unwrap_or_default(), &at.field("memory"))?,
@@ -25,6 +24,7 @@ pub(super) fn resources<'a>(raw: schema::Resources<'a>, at: &Path<'_>) -> Result
             raw.hugepage_limits.unwrap_or_default(),
             &at.field("hugepageLimits"),
         )?,
+        rdma: rdma(raw.rdma.unwrap_or_default(), &at.field("rdma"))?,
         network: network(raw.network.unwrap_or_default(), &at.field("network"))?,
         unified: unified(raw.unified.unwrap_or_default(), &at.field("unified"))?,
     })
@@ -146,9 +146,15 @@ fn block_io(raw: &schema::BlockIo, at: &Path<'_>) -> Result<BlockIo, ConfigError
 fn weight_devices(raw: &[schema::WeightDevice], at: &Path<'_>) -> Result<Vec<WeightDevice>, ConfigError> {
     let device = |(index, raw): (usize, &schema::WeightDevice)| {
         let at = at.index(index);
+        let (major, minor) = (at.field("major"), at.field("minor"));
+        let (major, minor) = (device_number(raw.major, &major)?, device_number(raw.minor, &minor)?);
+        // A zero counts as given: Go's encoders write it for "not set".
+        if raw.weight.or(raw.leaf_weight).is_none() {
+            return Err(at.illegal_hint("weighs nothing", "give weight or leafWeight, or both"));
+        }
         Ok(WeightDevice {
-            major: device_number(raw.major, &at.field("major"))?,
-            minor: device_number(raw.minor, &at.field("minor"))?,
+            major,
+            minor,
             weight: non_zero(raw.weight),
             leaf_weight: non_zero(raw.leaf_weight),
         })
@@ -196,12 +202,32 @@ fn is_page_size(text: &str) -> bool {
     })
 }
 
+fn rdma<'a>(
+    raw: BTreeMap<Str<'a>, schema::Rdma>,
+    at: &Path<'_>,
+) -> Result<BTreeMap<Str<'a>, Rdma>, ConfigError> {
+    let limits = |(name, raw): (Str<'a>, schema::Rdma)| {
+        let limits = Rdma { hca_handles: raw.hca_handles, hca_objects: raw.hca_objects };
+        let at = at.key(&name);
+        // The name is the first of several words that are written in one line.
+        if name.is_empty() || name.bytes().any(|byte| byte.is_ascii_whitespace() || byte == 0) {
+            return Err(at.illegal("is not the name of a device"));
+        }
+        if limits == Rdma::default() {
+            return Err(at.illegal_hint("limits nothing", "give hcaHandles or hcaObjects, or both"));
+        }
+        Ok((name, limits))
+    };
+    raw.into_iter().map(limits).collect()
+}
+
 fn network<'a>(raw: schema::Network<'a>, at: &Path<'_>) -> Result<Network<'a>, ConfigError> {
     let at = at.field("priorities");
     let priority = |(index, raw): (usize, schema::InterfacePriority<'a>)| {
         let at = at.index(index);
         let name_at = at.field("name");
         let name = name_at.require(raw.name)?;
+        // It is written beside others into one file: a newline would forge a line.
         if !is_interface_name(&name) {
             return Err(
                 name_at.illegal(format!("{:?} is not the name of a network interface", name.as_str()))
@@ -219,15 +245,6 @@ fn network<'a>(raw: schema::Network<'a>, at: &Path<'_>) -> Result<Network<'a>, C
             .map(priority)
             .collect::<Result<_, _>>()?,
     })
-}
-
-/// The kernel's `dev_valid_name`. The name is written beside others into one file: a newline would forge a line.
-fn is_interface_name(name: &str) -> bool {
-    !matches!(name, "" | "." | "..")
-        && name.len() < 16
-        && !name
-            .bytes()
-            .any(|byte| matches!(byte, b'/' | b':' | 0) || byte.is_ascii_whitespace() || byte == 0x0b)
 }
 
 fn unified<'a>(

@@ -1,0 +1,61 @@
+//! Joining a container whose processes are not where its record says.
+//!
+//! A container that manages cgroups of its own (systemd, a container engine) moves its processes into cgroups below, and
+//! enables controllers for them: from then on nobody can enter the one that the container began in (EBUSY; cgroups(7),
+//! "no internal processes"). One without a cgroup namespace that may write the hierarchy can even leave it.
+//! Another process then goes where the first one is.
+
+use alloc::string::String;
+
+use rustix::io::Errno;
+
+use crate::cgroup::{Cgroup, Join};
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+use crate::layout::{Hierarchy, Layout};
+use crate::path::SubCgroup;
+
+impl Cgroup {
+    /// As [`Cgroup::open_join`], for a process beside the container's first one, whose `/proc/pid/cgroup`
+    /// `membership` reads. It is asked only where the container's own cgroup takes nobody.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Cgroup::open_join`], and those of `membership`.
+    pub fn open_join_beside<E: From<Error>>(
+        &self,
+        subs: &[SubCgroup],
+        layout: &Layout,
+        membership: impl FnOnce() -> core::result::Result<String, E>,
+    ) -> core::result::Result<Join, E> {
+        let Some(member) = self.members.iter().find(|member| member.alone && subs.is_empty()) else {
+            return Ok(self.open_join(subs)?);
+        };
+        let is_open = match member.read("cgroup.subtree_control") {
+            Ok(enabled) => enabled.trim().is_empty(),
+            Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if is_open {
+            return Ok(self.open_join(subs)?);
+        }
+        let text = membership()?;
+        let unified = Some(open_of_process(layout, &text)?.into_fd());
+        Ok(Join { unified, ..Join::default() })
+    }
+}
+
+/// The directory of the unified hierarchy that a process is in.
+fn open_of_process(layout: &Layout, membership: &str) -> Result<Dir> {
+    let malformed = || Error::Malformed("/proc/pid/cgroup".into(), membership.into());
+    let path = membership.lines().find_map(|line| line.strip_prefix("0::")).ok_or_else(malformed)?;
+    let unified = layout.unified().ok_or_else(malformed)?;
+    let place = Hierarchy { own: path.into(), ..unified.clone() };
+    let below = place.own_below_mount().ok_or_else(malformed)?;
+    let failed = |errno| Error::Io {
+        call: "openat2",
+        path: crate::dir::path_for_message_only(&unified.mount_point, below),
+        errno,
+    };
+    Dir::open_mount(&unified.mount_point, true)?.open(below).map_err(failed)
+}

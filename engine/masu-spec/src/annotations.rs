@@ -1,0 +1,25 @@
+//! Annotations that change what is done: crun's, which podman and others set. Their meaning is that of crun's manual page.
+
+/// crun's: the mount option that `linux.mountLabel` becomes; `context` by default.
+pub const MOUNT_CONTEXT_TYPE: &str = "run.oci.mount_context_type";
+
+/// The socket of the program that decides about calls of `SCMP_ACT_NOTIFY`, where `linux.seccomp.listenerPath` is silent.
+pub const SECCOMP_RECEIVER: &str = "run.oci.seccomp.receiver";
+
+/// Whether a system call that is unknown is an error in `linux.seccomp`; any value says so.
+pub const SECCOMP_FAIL_UNKNOWN: &str = "run.oci.seccomp_fail_unknown_syscall";
+
+/// Whether the process keeps the supplementary groups of masu's caller; any value says so.
+pub const KEEP_ORIGINAL_GROUPS: &str = "run.oci.keep_original_groups";
+
+/// A file to which the standard output of hooks is appended; it is made if it is missing.
+pub const HOOKS_STDOUT: &str = "run.oci.hooks.stdout";
+
+/// The same for their standard error.
+pub const HOOKS_STDERR: &str = "run.oci.hooks.stderr";
+
+/// What the names of all of them begin with: `features` tells it to whoever takes annotations from strangers.
+pub(crate) const PREFIX: &str = "run.oci.";
+
+/// A socket that gets a pidfd of the container's process.
+pub const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";

@@ -1,0 +1,116 @@
+//! Limits, what is used of them, and the end of who wants more.
+
+use masu_harness::{Check, ensure, ensure_eq, host};
+
+use crate::bench::Bench;
+use crate::suite::{DOCKER_LIKE, Engine, Suite, WITH_CGROUPS};
+
+pub(super) fn add(suite: &mut Suite) {
+    suite.case(
+        WITH_CGROUPS,
+        "limits and update",
+        "limits are in force, and those of update after them",
+        limits,
+    );
+    suite.case(WITH_CGROUPS, "stats", "stats knows the memory and the processes", stats);
+    suite.case(&[Engine::Docker], "OOM kill", "a container that is out of memory is known to be", oom);
+    suite.case(DOCKER_LIKE, "limits and update", "ulimits and sysctls are in force", ulimits);
+    suite.case(DOCKER_LIKE, "--privileged", "a privileged container has devices and may mount", privileged);
+    suite.case(DOCKER_LIKE, "capabilities", "capabilities and no_new_privileges are as asked", capabilities);
+    suite.case(DOCKER_LIKE, "seccomp", "the engine's own filter is in force, and that of a file", seccomp);
+}
+
+/// A file that shows the limit of memory, in the container.
+fn memory_file() -> &'static str {
+    if host::is_unified() {
+        "/sys/fs/cgroup/memory.max"
+    } else {
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+    }
+}
+
+fn limits(bench: &Bench<'_>) -> Check {
+    let options = ["--memory", "64m", "--memory-swap", "64m", "--cpus", "0.5", "--pids-limit", "50"];
+    let name = bench.sleeper(&[&options[..], &["--cpuset-cpus", "0", "--cpu-shares", "512"]].concat())?;
+    let show = format!("cat {}; grep Cpus_allowed_list /proc/self/status", memory_file());
+    ensure_eq!(bench.exec(&name, &show)?, "67108864\nCpus_allowed_list:\t0");
+    bench.succeeds(&["update", "--memory", "96m", "--memory-swap", "96m", &name])?;
+    ensure_eq!(bench.exec(&name, &format!("cat {}", memory_file()))?, "100663296");
+    Ok(())
+}
+
+fn stats(bench: &Bench<'_>) -> Check {
+    let name = bench.sleeper(&["--memory", "64m"])?;
+    let template = if bench.is_podman() { "{{.MemLimit}} {{.PIDs}}" } else { "{{.MemUsage}} {{.PIDs}}" };
+    let limit = if bench.is_podman() { "67108864" } else { "64MiB" };
+    let text = bench.succeeds(&["stats", "--no-stream", "--format", template, &name])?;
+    let processes: Option<u32> = text.rsplit(' ').next().and_then(|number| number.parse().ok());
+    ensure!(text.contains(limit) && processes.is_some_and(|number| number >= 1), "stats says {text:?}");
+    Ok(())
+}
+
+fn oom(bench: &Bench<'_>) -> Check {
+    let options = ["--memory", "16m", "--memory-swap", "16m"];
+    let name = bench.detached(
+        &options,
+        &["sh", "-c", "head -c 100m /dev/zero | tail -c 90m | wc -c; sleep 0.2; exit 7"],
+    )?;
+    bench.succeeds(&["wait", &name])?;
+    bench.until(&name, "{{.State.OOMKilled}}", "true")
+}
+
+fn ulimits(bench: &Bench<'_>) -> Check {
+    let options = [
+        "--ulimit",
+        "nofile=64:128",
+        "--ulimit",
+        "nproc=1000:2000",
+        "--sysctl",
+        "net.ipv4.ip_forward=1",
+        "--shm-size",
+        "1m",
+    ];
+    let text = bench.script(
+        &options,
+        "ulimit -n; ulimit -Hn; cat /proc/sys/net/ipv4/ip_forward; df -k /dev/shm | awk 'END {print $2}'",
+    )?;
+    ensure_eq!(text, "64\n128\n1\n1024");
+    Ok(())
+}
+
+fn privileged(bench: &Bench<'_>) -> Check {
+    // podman raises these two where they are not given, which takes CAP_SYS_RESOURCE.
+    let options = ["--privileged", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:2000"];
+    let text = bench.script(
+        &options,
+        "mount -t tmpfs none /tmp && grep -c ' /tmp ' /proc/mounts; test -e /dev/kmsg && echo devices",
+    )?;
+    ensure_eq!(text, "1\ndevices");
+    Ok(())
+}
+
+fn capabilities(bench: &Bench<'_>) -> Check {
+    let options =
+        ["--cap-drop", "all", "--cap-add", "net_bind_service", "--security-opt", "no-new-privileges"];
+    let text = bench.script(&options, "grep -E 'CapBnd|CapEff|NoNewPrivs' /proc/self/status")?;
+    ensure_eq!(text, "CapEff:\t0000000000000400\nCapBnd:\t0000000000000400\nNoNewPrivs:\t1");
+    Ok(())
+}
+
+fn seccomp(bench: &Bench<'_>) -> Check {
+    let text = bench.script(&[], "grep Seccomp: /proc/self/status; unshare -U true || echo refused")?;
+    // podman's filter lets everybody make a user namespace; Docker's does not.
+    ensure_eq!(text, if bench.is_podman() { "Seccomp:\t2" } else { "Seccomp:\t2\nrefused" });
+    let profile = bench.directory()?.join("seccomp.json");
+    let rules = serde_json::json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}],
+    });
+    std::fs::write(&profile, rules.to_string())?;
+    let option = format!("seccomp={}", profile.display());
+    let text = bench.script(&["--security-opt", &option], "mkdir /tmp/x 2>&1 || true")?;
+    ensure!(text.contains("Function not implemented"), "mkdir said {text:?}");
+    let text = bench.script(&["--security-opt", "seccomp=unconfined"], "grep Seccomp: /proc/self/status")?;
+    ensure_eq!(text, "Seccomp:\t0");
+    Ok(())
+}

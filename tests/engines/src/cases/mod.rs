@@ -1,0 +1,36 @@
+//! The cases, by what they are about.
+
+mod builds;
+mod containerd;
+mod cri;
+mod crowd;
+mod ends;
+mod exec;
+mod killed;
+mod life;
+mod limits;
+mod network;
+mod refusals;
+mod storage;
+mod terminal;
+
+use crate::suite::{Case, Suite};
+
+/// All cases.
+pub(crate) fn all() -> Vec<Case> {
+    let mut suite = Suite::default();
+    life::add(&mut suite);
+    ends::add(&mut suite);
+    exec::add(&mut suite);
+    terminal::add(&mut suite);
+    limits::add(&mut suite);
+    storage::add(&mut suite);
+    network::add(&mut suite);
+    builds::add(&mut suite);
+    containerd::add(&mut suite);
+    cri::add(&mut suite);
+    crowd::add(&mut suite);
+    killed::add(&mut suite);
+    refusals::add(&mut suite);
+    suite.cases
+}

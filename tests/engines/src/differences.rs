@@ -1,0 +1,33 @@
+//! Every case that another runtime does not pass, and why. A case that is listed here must fail with that runtime.
+
+use masu_harness::{Check, ensure};
+
+use crate::suite::Case;
+
+/// The case, the first word of the runtime's `--version`, and why.
+const DIFFERENCES: &[(&str, &str, &str)] = &[
+    (
+        "docker: a privileged container has devices and may mount",
+        "runc",
+        "refuses all capabilities where one cannot be granted; the specification has a warning for that",
+    ),
+    (
+        "containerd: ids are mapped as asked",
+        "runc",
+        "1.1 does not reach a root below a directory that the container's ids may not enter",
+    ),
+    ("podman: a full disk for the state is told, and can be emptied", "runc", "1.1 says `%!w(<nil>)`"),
+];
+
+/// An entry that names no case is an error.
+pub(crate) fn check(cases: &[Case]) -> Check {
+    for (name, ..) in DIFFERENCES {
+        ensure!(cases.iter().any(|case| case.name() == *name), "no case is called {name:?}");
+    }
+    Ok(())
+}
+
+/// Why this runtime need not pass this case.
+pub(crate) fn reason(name: &str, runtime: &str) -> Option<&'static str> {
+    DIFFERENCES.iter().find(|one| one.0 == name && one.1 == runtime).map(|one| one.2)
+}

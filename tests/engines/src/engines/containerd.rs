@@ -1,0 +1,52 @@
+//! containerd, called by ctr.
+
+use std::fs;
+use std::path::Path;
+
+use masu_harness::command::Invocation;
+use masu_harness::{Check, ensure};
+
+use crate::bench::Bench;
+use crate::engines::{Daemon, cri};
+use crate::world::{IMAGE, World};
+
+const DEPLOYED: &str = include_str!("../../../../deploy/containerd/config.toml");
+
+/// Starts containerd at its usual place, and imports the image.
+pub(crate) fn start(world: &World) -> Check<Daemon> {
+    fs::create_dir_all("/etc/containerd")?;
+    fs::write("/etc/containerd/config.toml", cri::configure(world, &world.deployed(DEPLOYED))?)?;
+    let containerd = Invocation::new("containerd".as_ref(), world.dir.join("containerd"));
+    let daemon = Daemon::start(containerd, || command(world).arg("version"))?;
+    for namespace in ["default", "k8s.io"] {
+        let import = ["--namespace", namespace, "images", "import"];
+        command(world).args(import).arg(world.image_archive()).succeeds()?;
+    }
+    Ok(daemon)
+}
+
+/// ctr.
+pub(crate) fn command(world: &World) -> Invocation {
+    Invocation::new("ctr".as_ref(), world.output()).current_dir(Path::new("/"))
+}
+
+/// `ctr run OPTIONS IMAGE NAME`, with the runtime under test.
+pub(crate) fn run(bench: &Bench<'_>, options: &[&str], name: &str) -> Invocation {
+    let runtime = bench.world.runtime.path.to_string_lossy().into_owned();
+    bench.call(&["run", "--runc-binary", &runtime]).args(options).args([IMAGE, name])
+}
+
+/// Ends and removes the containers of a case.
+pub(crate) fn remove_all(bench: &Bench<'_>, names: &[String]) -> Check {
+    for name in names {
+        let killed = bench.call(&["tasks", "delete", "--force", name]).output()?;
+        let deleted = bench.call(&["containers", "delete", name]).output()?;
+        for output in [killed, deleted] {
+            ensure!(
+                output.code == Some(0) || output.stderr.contains("not found"),
+                "a container stays: {output}"
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Docker: dockerd, which starts a containerd of its own.
+
+use std::fs;
+use std::path::Path;
+
+use masu_harness::Check;
+use masu_harness::command::Invocation;
+use serde_json::{Value, json};
+
+use crate::engines::Daemon;
+use crate::world::World;
+
+const DEPLOYED: &str = include_str!("../../../../deploy/docker/daemon.json");
+
+/// Starts dockerd at its usual place, and loads the image.
+pub(crate) fn start(world: &World) -> Check<Daemon> {
+    fs::create_dir_all("/etc/docker")?;
+    let mut config: Value = serde_json::from_str(&world.deployed(DEPLOYED))?;
+    for (name, path) in &world.beside {
+        if let Some(runtimes) = config.pointer_mut("/runtimes").and_then(Value::as_object_mut) {
+            runtimes.insert(name.clone(), json!({"path": path}));
+        }
+    }
+    fs::write("/etc/docker/daemon.json", config.to_string())?;
+    let dockerd = Invocation::new("dockerd".as_ref(), world.dir.join("dockerd"));
+    let daemon = Daemon::start(dockerd, || command(world).arg("version"))?;
+    command(world).args(["load", "--input"]).arg(world.image_archive()).succeeds()?;
+    Ok(daemon)
+}
+
+/// Another dockerd beside the first, with all of its own in `directory`, whose containers outlive it.
+pub(crate) fn second(world: &World, directory: &Path) -> Invocation {
+    let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    let runtime = format!("{}={}", world.configured_name(), world.runtime.path.display());
+    Invocation::new("dockerd".as_ref(), directory.join("dockerd.log"))
+        .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
+        .args(["--host", &format!("unix://{}", path("docker.sock")), "--config-file", &path("daemon.json")])
+        .args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--live-restore"])
+        .args(["--add-runtime", &runtime, "--default-runtime", world.configured_name()])
+}
+
+/// Debian's docker.
+pub(crate) fn command(world: &World) -> Invocation {
+    Invocation::new("docker".as_ref(), world.output()).current_dir(Path::new("/"))
+}

@@ -1,0 +1,38 @@
+//! podman: no daemon; root's, and an ordinary user's.
+
+use std::fs;
+use std::path::Path;
+
+use masu_harness::Check;
+use masu_harness::command::Invocation;
+
+use crate::suite::Engine;
+use crate::world::{UID, USER, World};
+
+const DEPLOYED: &str = include_str!("../../../../deploy/podman/masu.conf");
+/// podman raises limits by default, which takes CAP_SYS_RESOURCE: root does not have it everywhere.
+const MACHINE: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:20000\", \"nproc=32768:32768\"]\n[engine]\nevents_logger = \"file\"\n";
+
+/// Configures it, and loads the image.
+pub(crate) fn prepare(world: &World, engine: Engine) -> Check {
+    let directory = Path::new("/etc/containers/containers.conf.d");
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join("masu.conf"), world.deployed(DEPLOYED))?;
+    fs::write("/etc/containers/containers.conf", MACHINE)?;
+    command(world, engine).args(["load", "--quiet", "--input"]).arg(world.image_archive()).succeeds()?;
+    Ok(())
+}
+
+/// podman, called by root or by the ordinary user.
+pub(crate) fn command(world: &World, engine: Engine) -> Invocation {
+    if engine == Engine::Podman {
+        // Its conmon notes an OOM kill in the working directory.
+        return Invocation::new("podman".as_ref(), world.output()).current_dir(&world.dir);
+    }
+    Invocation::new("setpriv".as_ref(), world.output())
+        .args(["--reuid", &UID.to_string(), "--regid", &UID.to_string(), "--clear-groups", "--", "podman"])
+        .env("HOME", world.home())
+        .env("USER", USER)
+        .env("XDG_RUNTIME_DIR", world.user_run())
+        .current_dir(Path::new("/"))
+}

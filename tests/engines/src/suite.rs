@@ -1,0 +1,83 @@
+//! What the cases are put together with.
+
+use masu_harness::Check;
+
+use crate::bench::Bench;
+
+/// An engine, or a way in which one is run. The order is that of the table's columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Engine {
+    /// podman, run by root.
+    Podman,
+    /// podman, run by an ordinary user.
+    RootlessPodman,
+    /// dockerd and docker.
+    Docker,
+    /// containerd and ctr.
+    Containerd,
+    /// containerd and Kubernetes' Container Runtime Interface.
+    Cri,
+}
+
+impl Engine {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Podman, Self::RootlessPodman, Self::Docker, Self::Containerd, Self::Cri];
+
+    /// What it is called in the names of cases and in the table.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Podman => "podman",
+            Self::RootlessPodman => "podman rootless",
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+            Self::Cri => "cri",
+        }
+    }
+}
+
+/// The two podmans and Docker: their commands and flags are the same words.
+pub(crate) const DOCKER_LIKE: &[Engine] = &[Engine::Podman, Engine::RootlessPodman, Engine::Docker];
+/// Those of them that root runs: on cgroup v1 an ordinary user has no cgroups.
+pub(crate) const WITH_CGROUPS: &[Engine] = &[Engine::Podman, Engine::Docker];
+/// The two podmans.
+pub(crate) const PODMANS: &[Engine] = &[Engine::Podman, Engine::RootlessPodman];
+
+/// What a case does.
+pub(crate) type Run = fn(&Bench<'_>) -> Check;
+
+/// A case with one engine: a sentence about behaviour, and its proof.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) engine: Engine,
+    /// One of the rows of the table.
+    pub(crate) subject: &'static str,
+    sentence: &'static str,
+    pub(crate) run: Run,
+}
+
+impl Case {
+    /// `engine: sentence`.
+    pub(crate) fn name(&self) -> String {
+        format!("{}: {}", self.engine.name(), self.sentence)
+    }
+}
+
+/// Cases that are being put together.
+#[derive(Debug, Default)]
+pub(crate) struct Suite {
+    pub(crate) cases: Vec<Case>,
+}
+
+impl Suite {
+    /// Adds a case with each of these engines.
+    pub(crate) fn case(
+        &mut self,
+        engines: &[Engine],
+        subject: &'static str,
+        sentence: &'static str,
+        run: Run,
+    ) {
+        self.cases.extend(engines.iter().map(|&engine| Case { engine, subject, sentence, run }));
+    }
+}

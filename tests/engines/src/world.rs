@@ -1,0 +1,209 @@
+//! What all cases share, seen from inside: the runtime, the image, and the engines, each started when a case first asks.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use masu_harness::command::{Invocation, Output};
+use masu_harness::{Check, Runtime, busybox, ensure, fail, host};
+
+use crate::engines::{Daemon, containerd, docker, podman};
+use crate::suite::Engine;
+
+/// What the engines know the image by.
+pub(crate) const IMAGE: &str = "localhost/busybox:latest";
+/// The same with another command: what the first container of a pod runs.
+pub(crate) const PAUSE_IMAGE: &str = "localhost/pause:latest";
+/// What another runtime is called where masu is in the configuration.
+const OTHER: &str = "tested";
+/// The ordinary user, whom only this world knows.
+pub(crate) const UID: u32 = 23_456;
+/// Her name.
+pub(crate) const USER: &str = "masu-tester";
+
+/// The world of one run.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// Its directory.
+    pub(crate) dir: PathBuf,
+    /// The runtime, where an administrator would have installed it.
+    pub(crate) runtime: Runtime,
+    /// A Python that has the client of the CRI.
+    pub(crate) python: PathBuf,
+    /// Further runtimes, by the names that Docker and containerd get for them.
+    pub(crate) beside: Vec<(String, PathBuf)>,
+    daemons: Mutex<BTreeMap<Engine, Option<Daemon>>>,
+    counter: AtomicUsize,
+}
+
+impl World {
+    /// Prepares what is common to all engines.
+    pub(crate) fn enter(dir: PathBuf, runtime: Runtime, python: PathBuf) -> Check<Self> {
+        let installed = Path::new("/usr/local/bin").join(runtime.path.file_name().unwrap_or_default());
+        let mut runtime = Runtime { path: installed, ..runtime };
+        if !runtime.is_masu() {
+            // `runc` is what engines know their own by.
+            let other = runtime.path.with_file_name(OTHER);
+            fs::rename(&runtime.path, &other)?;
+            runtime.path = other;
+        }
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755))?;
+        let world = Self {
+            dir,
+            runtime,
+            python,
+            beside: Vec::new(),
+            daemons: Mutex::default(),
+            counter: AtomicUsize::new(0),
+        };
+        world.add_user()?;
+        world.make_image()?;
+        Ok(world)
+    }
+
+    /// Adds the ordinary user, with a home, a runtime directory and ids for user namespaces.
+    fn add_user(&self) -> Check {
+        let home = self.home();
+        let append = |file: &str, line: String| {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            fs::write(file, text + &line)
+        };
+        append("/etc/passwd", format!("{USER}:x:{UID}:{UID}::{}:/bin/sh\n", home.display()))?;
+        append("/etc/group", format!("{USER}:x:{UID}:\n"))?;
+        for (file, first) in [("/etc/subuid", 700_000), ("/etc/subgid", 800_000)] {
+            append(file, format!("{USER}:{first}:65536\n"))?;
+        }
+        for directory in [home, self.user_run()] {
+            fs::create_dir_all(&directory)?;
+            fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
+            chown(&directory, Some(UID), Some(UID))?;
+        }
+        Ok(())
+    }
+
+    /// The ordinary user's home.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.join("user")
+    }
+
+    /// The ordinary user's `XDG_RUNTIME_DIR`.
+    pub(crate) fn user_run(&self) -> PathBuf {
+        PathBuf::from(format!("/run/user/{UID}"))
+    }
+
+    /// An archive as `docker save` writes one, of two images with nothing but busybox in them.
+    fn make_image(&self) -> Check {
+        let root = self.dir.join("busybox");
+        busybox::make_root(&root)?;
+        let image = self.dir.join("image");
+        fs::create_dir(&image)?;
+        let layer = image.join("layer.tar");
+        let tar = |directory: &Path, file: &Path| {
+            Invocation::new("tar".as_ref(), self.output())
+                .args(["--numeric-owner", "--owner=0", "--group=0", "--create", "--directory"])
+                .arg(directory)
+                .arg("--file")
+                .arg(file)
+                .arg(".")
+                .succeeds()
+        };
+        tar(&root, &layer)?;
+        let sum = Invocation::new("sha256sum".as_ref(), self.output()).arg(&layer).succeeds()?;
+        let hash = sum.text().split(' ').next().unwrap_or_default().to_owned();
+        let mut manifest = Vec::new();
+        for (name, command) in [(IMAGE, vec!["/bin/sh"]), (PAUSE_IMAGE, vec!["sleep", "1000000"])] {
+            let config = serde_json::json!({
+                "architecture": "amd64", "os": "linux",
+                "config": {"Cmd": command, "Env": ["PATH=/usr/bin:/bin"]},
+                "history": [{"created_by": "busybox"}],
+                "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{hash}")]},
+            });
+            let file = format!("config-{}.json", manifest.len());
+            fs::write(image.join(&file), config.to_string())?;
+            manifest.push(serde_json::json!({"Config": file, "RepoTags": [name], "Layers": ["layer.tar"]}));
+        }
+        fs::write(image.join("manifest.json"), serde_json::Value::Array(manifest).to_string())?;
+        tar(&image, &self.image_archive())?;
+        Ok(())
+    }
+
+    /// The archive.
+    pub(crate) fn image_archive(&self) -> PathBuf {
+        self.dir.join("busybox.tar")
+    }
+
+    /// A path for the output of a command.
+    pub(crate) fn output(&self) -> PathBuf {
+        self.dir.join(format!("output-{}", self.number()))
+    }
+
+    /// A number that was not given before.
+    pub(crate) fn number(&self) -> usize {
+        self.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Has the engine running, with the image in its store.
+    pub(crate) fn start(&self, engine: Engine) -> Check {
+        let mut daemons = self.daemons.lock().map_err(|_| fail("another case panicked"))?;
+        // Two ways to one daemon.
+        let engine = if engine == Engine::Cri { Engine::Containerd } else { engine };
+        if let Entry::Vacant(vacant) = daemons.entry(engine) {
+            let daemon = match engine {
+                Engine::Podman | Engine::RootlessPodman => podman::prepare(self, engine).map(|()| None),
+                Engine::Docker => docker::start(self).map(Some),
+                Engine::Containerd | Engine::Cri => containerd::start(self).map(Some),
+            }?;
+            vacant.insert(daemon);
+        }
+        Ok(())
+    }
+
+    /// A file of `deploy/`, for the runtime under test instead of masu.
+    pub(crate) fn deployed(&self, text: &str) -> String {
+        text.replace("masu", self.configured_name())
+    }
+
+    /// What engines know the runtime by: not by the name that they have for their own.
+    pub(crate) fn configured_name(&self) -> &str {
+        if self.runtime.is_masu() { "masu" } else { OTHER }
+    }
+
+    /// Stops the engines and looks for what the runtime has left.
+    pub(crate) fn leave(&self) -> Check {
+        let daemons = std::mem::take(&mut *self.daemons.lock().map_err(|_| fail("a case panicked"))?);
+        for daemon in daemons.into_values().flatten() {
+            daemon.stop()?;
+        }
+        let leaks = self.leaks()?;
+        ensure!(leaks.is_empty(), "left behind by containers:\n{}", leaks.join("\n"));
+        Ok(())
+    }
+
+    /// States, processes and cgroups of containers. The engines have removed all of theirs.
+    fn leaks(&self) -> Check<Vec<String>> {
+        let find = Invocation::new("find".as_ref(), self.output())
+            .args(["/run", "-type", "f", "(", "-name", "state.json", "-o", "-name", "status", ")"])
+            .output()?;
+        let mut leaks: Vec<_> = find.stdout.lines().map(|state| format!("state {state}")).collect();
+        for pid in host::processes()? {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            if [self.configured_name(), "masu-init"].contains(&name.trim_end()) {
+                leaks.push(format!("process {pid}: {}", name.trim_end()));
+            }
+        }
+        // A pod's own cgroup is made and removed by kubelet, which is not here.
+        for parent in ["libpod_parent/libpod-", "docker/", "default/", "/pod/"] {
+            leaks.extend(host::cgroups_of(parent)?.iter().map(|path| format!("cgroup {}", path.display())));
+        }
+        Ok(leaks)
+    }
+
+    /// Runs a program to its successful end.
+    pub(crate) fn succeeds(&self, program: &str, arguments: &[&str]) -> Check<Output> {
+        Invocation::new(program.as_ref(), self.output()).args(arguments).succeeds()
+    }
+}

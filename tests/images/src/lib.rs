@@ -1,0 +1,208 @@
+//! What the tests of `masu image` have in common: masu as a program, real registries, and a registry that does what a
+//! test wants it to.
+//!
+//! A failure here is a failure of the test, which is what `unwrap` is for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
+mod fake;
+mod real;
+
+pub use fake::{Fake, Image, Reply, Request};
+pub use real::{Real, Security};
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A directory that goes with its test.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A new one.
+    #[must_use]
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("masu-images-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// A path in it.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// The companion of the engine: `cargo xtask build` makes it.
+fn program() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    target.join("masu/bin/masu-tools")
+}
+
+/// What a call of masu came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whether it went well.
+    pub ok: bool,
+    /// The exit code; none of a call that a signal ended.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Outcome {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (ok, code) = (output.status.success(), output.status.code());
+        Self { ok, code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Standard output of a call that has to go well.
+    pub fn good(self) -> String {
+        assert!(self.ok, "{}", self.stderr);
+        self.stdout
+    }
+
+    /// The message of a call that has to fail: what stands on standard error after `masu: `.
+    pub fn bad(self) -> String {
+        assert!(!self.ok, "{}", self.stdout);
+        let message = self.stderr.split_once("masu: ").map(|(_, message)| message.trim_end().to_owned());
+        message.unwrap_or(self.stderr)
+    }
+}
+
+/// Calls masu on a store of its own.
+#[derive(Debug)]
+pub struct Masu {
+    /// Where the store is, and whatever else a test needs.
+    pub scratch: Scratch,
+    variables: Vec<(&'static str, PathBuf)>,
+}
+
+impl Masu {
+    /// With an empty store, and without any file of this machine's user.
+    #[must_use]
+    pub fn new() -> Self {
+        let scratch = Scratch::new();
+        let home = scratch.path("home");
+        std::fs::create_dir_all(&home).unwrap();
+        let conf = scratch.path("registries.conf");
+        std::fs::write(&conf, "").unwrap();
+        let variables = vec![
+            ("MASU_STORE", scratch.path("store")),
+            ("HOME", home),
+            ("REGISTRY_AUTH_FILE", scratch.path("auth.json")),
+            ("CONTAINERS_REGISTRIES_CONF", conf),
+        ];
+        Self { scratch, variables }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> masu_image::Store {
+        masu_image::Store::open(self.scratch.path("store"))
+    }
+
+    /// `masu image` with these words, not yet started.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
+        self.verb("image", words)
+    }
+
+    /// Calls `masu bundle` with these words.
+    #[must_use]
+    pub fn bundle(&self, words: &[&str]) -> Outcome {
+        Outcome::of(&self.verb("bundle", words).output().unwrap())
+    }
+
+    /// Calls `masu box` with these words.
+    #[must_use]
+    pub fn boxed(&self, words: &[&str]) -> Outcome {
+        Outcome::of(&self.verb("box", words).output().unwrap())
+    }
+
+    /// Starts `masu box` with these words.
+    #[must_use]
+    pub fn start_box(&self, words: &[&str]) -> Child {
+        self.verb("box", words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn verb(&self, verb: &str, words: &[&str]) -> Command {
+        let program = program();
+        assert!(program.exists(), "{} is missing: cargo xtask build", program.display());
+        let mut command = Command::new(program);
+        // Containers of its own, for whether a bundle is used.
+        command.arg("--root").arg(self.scratch.path("state"));
+        command.arg(verb).args(words).env_clear().stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Calls `masu image` with these words.
+    #[must_use]
+    pub fn call(&self, words: &[&str]) -> Outcome {
+        Outcome::of(&self.command(words).output().unwrap())
+    }
+
+    /// The same in a mount namespace, after this shell script; `$STORE` is the store.
+    #[must_use]
+    pub fn call_after(&self, script: &str, words: &[&str]) -> Outcome {
+        let inner = self.command(words);
+        let mut command = Command::new("unshare");
+        // Not root: only in a user namespace of its own.
+        let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+        command.args((!is_root).then_some("--map-root-user"));
+        command.args(["--mount", "sh", "-ec", &format!("{script}\nexec \"$@\""), "sh"]);
+        command.arg(inner.get_program()).args(inner.get_args()).env_clear().stdin(Stdio::null());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Outcome::of(&command.env("STORE", self.scratch.path("store")).output().unwrap())
+    }
+
+    /// Starts `masu image` with these words.
+    #[must_use]
+    pub fn start(&self, words: &[&str]) -> Child {
+        self.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+}
+
+impl Default for Masu {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The engine.
+#[must_use]
+pub fn engine() -> String {
+    program().with_file_name("masu").display().to_string()
+}
+
+/// Runs another program, which has to go well, and returns its standard output.
+pub fn run(program: &str, words: &[&str]) -> String {
+    let output = Command::new(program).args(words).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let outcome = Outcome::of(&output);
+    assert!(outcome.ok, "{program} {words:?}: {}", outcome.stderr);
+    outcome.stdout
+}

@@ -1,0 +1,276 @@
+//! `masu box`: what each option does, seen from inside; where podman has the option, its result stands in the case.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use masu_image_tests::{Masu, Outcome, run};
+use std::io::Read;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Child;
+use std::time::Duration;
+
+/// A store, and busybox with two users as an image in a directory.
+struct Box {
+    masu: Masu,
+    image: String,
+}
+
+impl Box {
+    fn new() -> Self {
+        let masu = Masu::new();
+        let root = masu.scratch.path("root");
+        for name in ["bin", "etc"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+        for tool in run("/bin/busybox", &["--list"]).lines().filter(|tool| *tool != "busybox") {
+            symlink("busybox", root.join("bin").join(tool)).unwrap();
+        }
+        std::fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nweb:x:33:34::/:/bin/sh\n").unwrap();
+        let image = format!("rootfs:{}", root.display());
+        Self { masu, image }
+    }
+
+    fn run(&self, options: &[&str], words: &[&str]) -> Outcome {
+        self.masu.boxed(&[options, &[&self.image], words].concat())
+    }
+
+    /// What a shell's script says in a box.
+    fn says(&self, options: &[&str], script: &str) -> String {
+        self.run(options, &["sh", "-c", script]).good()
+    }
+
+    fn entries(&self, name: &str) -> usize {
+        std::fs::read_dir(self.masu.scratch.path(name)).map_or(0, Iterator::count)
+    }
+
+    /// Starts one, and waits until its script has said its first line.
+    fn start(&self, script: &str) -> Child {
+        let mut child = self.masu.start_box(&[&self.image, "sh", "-c", script]);
+        let mut first = [0];
+        child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+        child
+    }
+
+    /// No box, no lease, no container and no mount.
+    fn nothing_is_left(&self) {
+        assert_eq!(["store/boxes", "store/leases", "state"].map(|name| self.entries(name)), [0; 3]);
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        assert!(!mounts.contains(&self.masu.scratch.path("").display().to_string()));
+    }
+}
+
+#[test]
+fn a_box_says_what_its_program_says_and_leaves_nothing() {
+    let boxed = Box::new();
+    assert_eq!(boxed.says(&[], "echo $$ && echo x > /file && cat /file"), "1\nx\n");
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn the_exit_code_is_the_programs_and_those_of_failures_are_podmans() {
+    let boxed = Box::new();
+    // podman run --rm IMAGE …: 7, 127, 126, 125 and 125 too.
+    let code = |options: &[&str], words: &[&str]| boxed.run(options, words).code;
+    assert_eq!(code(&[], &["sh", "-c", "exit 7"]), Some(7));
+    assert_eq!(code(&[], &["sh", "-c", "sh -c 'kill -9 $$'; exit $?"]), Some(137));
+    assert_eq!(code(&[], &["nosuch"]), Some(127));
+    assert_eq!(code(&[], &["/etc"]), Some(126));
+    assert_eq!(code(&["--no-such-option"], &["true"]), Some(125));
+    assert_eq!(code(&["--user", "nobody-there"], &["true"]), Some(125));
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn the_process_is_what_the_options_say() {
+    let boxed = Box::new();
+    let file = boxed.masu.scratch.path("env");
+    std::fs::write(&file, "# none\nA=file\nB=file\n").unwrap();
+    let file = file.display().to_string();
+    let options = ["--env-file", &file, "-e", "A=option", "-u", "web", "-w", "/etc", "--hostname", "inside"];
+    let told = boxed.says(&options, "echo $A $B; id -u; id -g; pwd; hostname");
+    assert_eq!(told, "option file\n33\n34\n/etc\ninside\n");
+    assert_eq!(boxed.says(&["--name", "named"], "hostname"), "named\n");
+    let entry = boxed.run(&["--entrypoint", r#"["echo","one"]"#], &["two"]);
+    assert_eq!(entry.good(), "one two\n");
+    assert_eq!(boxed.says(&["--init"], "cat /proc/1/comm"), "masu-init\n");
+    assert_eq!(boxed.says(&["--ulimit", "nofile=33:44"], "ulimit -n; ulimit -Hn"), "33\n44\n");
+    // podman: 0000000000002000, the one capability, in all sets but inheritable and ambient.
+    let sets = "grep -E 'Cap(Prm|Eff|Bnd|Amb)' /proc/self/status | tr -d '\\n\\t'";
+    let one = boxed.says(&["--cap-drop", "all", "--cap-add", "net_raw"], sets);
+    let (some, none) = ("0000000000002000", "0000000000000000");
+    assert_eq!(one, format!("CapPrm:{some}CapEff:{some}CapBnd:{some}CapAmb:{none}"));
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn mounts_are_what_the_options_say() {
+    let boxed = Box::new();
+    let given = boxed.masu.scratch.path("given");
+    std::fs::create_dir(&given).unwrap();
+    std::fs::write(given.join("file"), "given\n").unwrap();
+    let given = given.display().to_string();
+    let (write, read) = (format!("{given}:/w"), format!("type=bind,src={given},dst=/r,ro"));
+    let options =
+        ["-v", &write, "--mount", &read, "--mount", "type=tmpfs,dst=/t,tmpfs-size=1m", "--read-only"];
+    let script = "cat /r/file; echo new > /w/new; touch /r/x /x 2>/dev/null || echo refused; \
+                  grep -o 'tmpfs /t .*size=1024k' /proc/mounts | cut -d' ' -f2";
+    assert_eq!(boxed.says(&options, script), "given\nrefused\n/t\n");
+    assert_eq!(std::fs::read_to_string(Path::new(&given).join("new")).unwrap(), "new\n");
+    let missing = boxed.run(&["-v", "/no/such/path:/x"], &["true"]).bad();
+    assert!(missing.starts_with("mount /no/such/path on /x: No such file or directory"), "{missing}");
+    let named = boxed.run(&["-v", "data:/x"], &["true"]).bad();
+    let hint = "hint: ./data for a directory here";
+    assert_eq!(named, format!("--volume data:/x: there are no volumes with names\n{hint}"));
+    let device = boxed.says(&["--device", "/dev/zero:/dev/nil"], "head -c 2 /dev/nil | wc -c");
+    assert_eq!(device, "2\n");
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn limits_are_those_of_the_cgroup() {
+    let boxed = Box::new();
+    let options = ["--memory", "64m", "--pids-limit", "20", "--cpus", "0.5", "--cpuset-cpus", "0"];
+    let script = "grep Cpus_allowed_list /proc/self/status | cut -f2; cd /sys/fs/cgroup; \
+                  cat memory/memory.limit_in_bytes memory.max pids/pids.max pids.max 2>/dev/null; \
+                  cat cpu/cpu.cfs_quota_us 2>/dev/null || cut -d' ' -f1 cpu.max";
+    assert_eq!(boxed.says(&options, script), "0\n67108864\n20\n50000\n");
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn isolation_is_what_the_options_say() {
+    let boxed = Box::new();
+    assert_eq!(boxed.says(&[], "ls /sys/class/net"), "lo\n");
+    let host = run("readlink", &["/proc/self/ns/net"]);
+    assert_eq!(boxed.says(&["--net", "host"], "readlink /proc/self/ns/net"), host);
+    let (uts, ipc) = (run("readlink", &["/proc/self/ns/uts"]), run("readlink", &["/proc/self/ns/ipc"]));
+    let told = boxed.says(&["--ns", "pid,ipc"], "readlink /proc/self/ns/uts; readlink /proc/self/ns/ipc");
+    assert!(told.starts_with(&uts) && !told.ends_with(&ipc), "{told}");
+    assert_eq!(
+        boxed.says(&["--sysctl", "net.ipv4.ip_forward=1"], "cat /proc/sys/net/ipv4/ip_forward"),
+        "1\n"
+    );
+    let status = "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | cut -f2 | tr -d '\\n'";
+    assert_eq!(boxed.says(&[], status), "12");
+    let open = ["--security-opt", "seccomp=unconfined", "--security-opt", "no-new-privileges=false"];
+    assert_eq!(boxed.says(&open, status), "00");
+    let profile = boxed.masu.scratch.path("profile.json");
+    let text = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}"#;
+    std::fs::write(&profile, text).unwrap();
+    let own = format!("seccomp={}", profile.display());
+    let mkdir = "mkdir /x 2>/dev/null || echo refused";
+    assert_eq!(boxed.says(&["--security-opt", &own], mkdir), "refused\n");
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn a_kept_box_has_its_name_until_it_is_removed() {
+    let boxed = Box::new();
+    boxed.run(&["--name", "one", "--keep"], &["touch", "/kept"]).good();
+    let directory = boxed.masu.scratch.path("store/boxes/one").display().to_string();
+    assert!(Path::new(&directory).join("rootfs/kept").exists());
+    let taken = boxed.run(&["--name", "one"], &["true"]);
+    assert_eq!(taken.code, Some(125));
+    assert_eq!(
+        taken.bad(),
+        format!(
+            "the name one is taken by the box {directory}\nhint: another --name, or masu bundle rm when it has ended"
+        )
+    );
+    run(
+        &masu_image_tests::engine(),
+        &["--root", &boxed.masu.scratch.path("state").display().to_string(), "delete", "one"],
+    );
+    boxed.masu.bundle(&["rm", &directory]).good();
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn a_box_knows_names() {
+    let boxed = Box::new();
+    let script = "cat /etc/hostname /etc/hosts; ls /etc";
+    let told = boxed.says(&["--hostname", "inside"], script);
+    let hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\tinside\n";
+    assert_eq!(told, format!("inside\n{hosts}hostname\nhosts\npasswd\n"));
+    // podman run --net host: the host's hosts, and its name servers.
+    let told = boxed.says(&["--net", "host", "--name", "box-with-names"], "cat /etc/resolv.conf /etc/hosts");
+    let host = ["/etc/resolv.conf", "/etc/hosts"].map(|path| std::fs::read_to_string(path).unwrap()).concat();
+    assert_eq!(told, format!("{host}127.0.0.1\tbox-with-names\n"));
+    let own = boxed.masu.scratch.path("hosts");
+    std::fs::write(&own, "192.0.2.7\town\n").unwrap();
+    let own = format!("{}:/etc/hosts", own.display());
+    assert_eq!(boxed.says(&["-v", &own], "cat /etc/hosts"), "192.0.2.7\town\n");
+    let script = "(echo x > /etc/hosts) 2>/dev/null || echo refused; echo x > /etc/hostname || echo refused";
+    assert_eq!(boxed.says(&["--read-only"], &format!("{{ {script}; }} 2>/dev/null")), "refused\nrefused\n");
+    assert_eq!(boxed.says(&[], &format!("{script}; cat /etc/hosts")), "x\n");
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn a_signal_reaches_the_program() {
+    let boxed = Box::new();
+    let mut child = boxed.start("trap 'exit 9' TERM; echo; while :; do sleep 0.05; done");
+    run("kill", &["-TERM", &child.id().to_string()]);
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn a_box_that_is_told_to_end_while_it_begins_leaves_nothing() {
+    let boxed = Box::new();
+    boxed.masu.call(&["import", &boxed.image, "test/box:1"]).good();
+    for milliseconds in (0..40).step_by(4) {
+        let mut child = boxed.masu.start_box(&["test/box:1", "sleep", "0.5"]);
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        run("kill", &["-TERM", &child.id().to_string()]);
+        child.wait().unwrap();
+        boxed.nothing_is_left();
+    }
+}
+
+#[test]
+fn a_box_whose_engine_is_killed_goes_with_its_container() {
+    let boxed = Box::new();
+    let mut child = boxed.start("echo; exec sleep 1000");
+    let id = child.id();
+    let engine = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    run("kill", &["-KILL", engine.trim()]);
+    assert_eq!(child.wait().unwrap().code(), Some(137));
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn a_box_whose_state_cannot_be_kept_leaves_nothing() {
+    let boxed = Box::new();
+    std::fs::write(boxed.masu.scratch.path("state"), "no directory").unwrap();
+    let failed = boxed.run(&[], &["true"]);
+    assert_eq!(failed.code, Some(125));
+    assert!(failed.bad().starts_with("make "));
+    std::fs::remove_file(boxed.masu.scratch.path("state")).unwrap();
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn a_terminal_is_refused_where_there_is_none() {
+    let boxed = Box::new();
+    let refused = boxed.run(&["-it"], &["sh"]);
+    assert_eq!(refused.code, Some(125));
+    assert_eq!(refused.bad(), "--tty: standard input and output are no terminal\nhint: masu box without -t");
+}
+
+#[test]
+fn the_words_of_an_image_weaken_nothing() {
+    let boxed = Box::new();
+    let layout = boxed.masu.scratch.path("layout").display().to_string();
+    let image = format!("{layout}:hostile");
+    boxed.masu.call(&["import", &boxed.image, "test/box:1"]).good();
+    boxed.masu.call(&["export", "test/box:1", &format!("oci:{image}")]).good();
+    let labels =
+        ["run.oci.handler=krun", "run.oci.seccomp.receiver=/x", "org.systemd.property.X='y'", "bundle=/"];
+    let words: Vec<&str> = labels.iter().flat_map(|label| ["--config.label", label]).collect();
+    run("umoci", &[&["config", "--image", &image], words.as_slice()].concat());
+    let status = "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | cut -f2 | tr -d '\\n'";
+    let told = boxed.masu.boxed(&[&format!("oci:{image}"), "sh", "-c", status]).good();
+    assert_eq!(told, "12");
+    boxed.nothing_is_left();
+}

@@ -1,0 +1,69 @@
+//! What those outside of the store use of it.
+
+use super::{Store, Writer, files};
+use crate::manifest::parse_json;
+use crate::{Digest, Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A promise that content and layers stay for as long as somebody uses them. A bundle takes one before it mounts the
+/// first layer, and gives it back after it unmounted the last: until then `prune` leaves alone what it names, even if no
+/// image does any more.
+///
+/// In the store it is the file `leases/HEX.json`, where HEX is the SHA-256 of the holder's path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who uses them: the absolute path of a bundle.
+    pub holder: PathBuf,
+    /// Manifests, configurations and layers as they are in `blobs`.
+    pub blobs: Vec<Digest>,
+    /// Layers as they are in `snapshots`.
+    pub snapshots: Vec<Digest>,
+}
+
+impl Store {
+    /// All leases.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] and [`Error::Content`] for one that cannot be read: what it protects is not known then.
+    pub fn leases(&self) -> Result<Vec<Lease>> {
+        let read = |path: &PathBuf| {
+            let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+            parse_json(&bytes, &path.display().to_string())
+        };
+        files::list(&self.path().join("leases"))?.iter().map(read).collect()
+    }
+
+    fn lease_path(&self, holder: &Path) -> PathBuf {
+        let name = Digest::of(holder.as_os_str().as_encoded_bytes());
+        self.path().join("leases").join(format!("{}.json", name.hex()))
+    }
+}
+
+impl Writer {
+    /// Takes a lease, instead of one that the same holder may have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] when it cannot be written.
+    pub fn take_lease(&self, lease: &Lease) -> Result<()> {
+        let path = self.lease_path(&lease.holder);
+        let bytes = serde_json::to_vec(lease).map_err(|error| Error::file("write", &path)(error.into()))?;
+        files::write_atomically(self, &path, &bytes)
+    }
+
+    /// Gives the lease of a holder back; false when there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] when it cannot be removed.
+    pub fn return_lease(&self, holder: &Path) -> Result<bool> {
+        let path = self.lease_path(holder);
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::file("remove", &path)(error)),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Layers, unpacked.
+
+use super::{Store, Writer, files};
+use crate::{Digest, Error, Result};
+use std::fs::{DirBuilder, File};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+impl Store {
+    /// Where the layer with this chain id is unpacked, if it is.
+    #[must_use]
+    pub fn snapshot_path(&self, id: &Digest) -> PathBuf {
+        self.path().join("snapshots").join(id.algorithm().name()).join(id.hex())
+    }
+
+    /// Whether the layer with this chain id is unpacked.
+    #[must_use]
+    pub fn has_snapshot(&self, id: &Digest) -> bool {
+        self.snapshot_path(id).symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
+    }
+}
+
+/// A layer that is being unpacked: an empty directory, which gets its name once it is full.
+///
+/// Dropped half-way it vanishes. Whoever is killed leaves it to the next one, who begins anew.
+#[derive(Debug)]
+pub struct SnapshotWriter {
+    directory: File,
+    path: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl Writer {
+    /// Begins to unpack a layer. `None` when that is done already. While somebody else is at it, this waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] for what the file system refuses.
+    pub fn snapshot(&self, id: &Digest) -> Result<Option<SnapshotWriter>> {
+        let path = self.path().join("tmp").join(format!("{}-{}", id.algorithm().name(), id.hex()));
+        while !self.has_snapshot(id) {
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(Error::file("create", &path)(error));
+                }
+                _ => {}
+            }
+            let directory = match File::open(&path) {
+                Ok(directory) => directory,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::file("open", &path)(error)),
+            };
+            directory.lock().map_err(Error::file("lock", &path))?;
+            if !files::is_still_at(&directory, &path)? {
+                continue;
+            }
+            if files::list(&path)?.is_empty() {
+                let target = self.snapshot_path(id);
+                return Ok(Some(SnapshotWriter { directory, path, target, committed: false }));
+            }
+            files::remove_tree(&path)?;
+        }
+        Ok(None)
+    }
+}
+
+impl SnapshotWriter {
+    /// The directory to unpack into.
+    #[must_use]
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] when it cannot be renamed.
+    pub fn commit(mut self) -> Result<()> {
+        std::fs::rename(&self.path, &self.target).map_err(Error::file("rename to", &self.target))?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for SnapshotWriter {
+    fn drop(&mut self) {
+        if !self.committed {
+            // What stays is removed by the next one, or by prune.
+            files::remove_tree(&self.path).ok();
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `masu box`: from an image to a running container in one go, and nothing left of it afterwards.
+//!
+//! The box is a bundle of the store, `boxes/NAME` in it, that the engine runs as the container NAME. Root's is an overlay
+//! on the host's mount table, as `masu bundle create` makes it. An ordinary user's is mounted in a user and mount
+//! namespace of their own, which the engine is run in; the container's user namespace lies within that one.
+
+mod configure;
+mod foreground;
+mod names;
+mod options;
+mod values;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use masu_app::{Failure, Result};
+use masu_image::Store;
+use masu_image::bundle::config::IdMaps;
+use masu_image::bundle::{self, Create, Root};
+use masu_image::namespace::enter_private_mounts;
+use masu_image::rootless::Standing;
+use masu_image::unpack::Event;
+use serde_json::Value;
+
+use crate::Session;
+use crate::image::choose::Opened;
+use crate::image::failure;
+use crate::image::pull::{self, Fetch};
+use foreground::Signals;
+
+pub(crate) use options::command;
+
+/// Exit code for masu's own failures, as podman's and docker's.
+pub(crate) const OWN_FAILURE: u8 = 125;
+
+/// Makes the box, runs it and removes it.
+pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCode> {
+    options::check(matches)?;
+    let fetch = Fetch::prepare(session, matches)?;
+    let store = fetch.store.clone();
+    let caller = Caller::enter(session)?;
+    let mut opened = Opened::read(&store, fetch.image(&caller.standing)?)?;
+    let mut run = opened.config.config.take().unwrap_or_default();
+    options::over_image(matches, &mut run)?;
+    opened.config.config = Some(run);
+    let name = matches.get_one::<String>("name").cloned().map_or_else(random_name, Ok)?;
+    let directory = place(&store, &name)?;
+    let keep = matches.get_flag("keep");
+    // An ordinary user's mount would end with this process.
+    let root = if keep && caller.maps.is_some() { Root::Flat } else { Root::Overlay };
+    let signals = Signals::hold()?;
+    make(session, &store, &caller, &opened, root, &directory)?;
+    let ended = configure_bundle(session, &directory, matches, &name, &caller)
+        .and_then(|()| foreground::run(session, matches, &name, &directory, &signals));
+    if keep && ended.is_ok() {
+        if let Some(maps) = &caller.host_maps {
+            // From here on it is run from outside of the namespace.
+            edit(&directory, |config| {
+                maps.write(config);
+                Ok(())
+            })?;
+        }
+        session.log.warning(&format!(
+            "kept as container {name}: masu delete {name}, then masu bundle rm {}",
+            directory.display()
+        ));
+        return ended;
+    }
+    // Before its root is taken away: the engine may have been killed, and the container not.
+    foreground::clear(session, &directory)?;
+    let removed = store.writer().and_then(|writer| bundle::remove(&writer, &directory));
+    let code = ended?;
+    removed.map_err(|error| failure(&error))?;
+    Ok(code)
+}
+
+/// Who calls.
+struct Caller {
+    standing: Standing,
+    /// An ordinary user's ids in the namespace that the engine is run in: the container's are the same.
+    maps: Option<IdMaps>,
+    /// The same ids as the host has them, for a bundle that is kept.
+    host_maps: Option<IdMaps>,
+}
+
+impl Caller {
+    /// Has to come before the first thread.
+    fn enter(session: &Session<'_>) -> Result<Self> {
+        let is_root = rustix::process::geteuid().is_root();
+        let standing = pull::enter(session)?;
+        if is_root {
+            return Ok(Self { standing, maps: None, host_maps: None });
+        }
+        enter_private_mounts().map_err(|error| failure(&error))?;
+        let host_maps = IdMaps::of_this_process().map_err(|error| failure(&error))?;
+        let mut maps = host_maps.clone();
+        maps.uids.iter_mut().chain(&mut maps.gids).for_each(|range| range.outside = range.inside);
+        Ok(Self { standing, maps: Some(maps), host_maps: Some(host_maps) })
+    }
+}
+
+/// Twelve hexadecimal digits, as the short ids of other engines.
+fn random_name() -> Result<String> {
+    let mut bytes = [0; 6];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|errno| Failure::new(format!("getrandom: {errno}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Where the box is. A name that is taken is told by its owner, not by the file system.
+fn place(store: &Store, name: &str) -> Result<PathBuf> {
+    masu_spec::check_container_id(name).map_err(|error| Failure::new(format!("--name: {error}")))?;
+    let boxes = store.path().join("boxes");
+    std::fs::create_dir_all(&boxes)
+        .map_err(|error| Failure::new(format!("create {}: {error}", boxes.display())))?;
+    let directory = boxes.join(name);
+    if directory.exists() {
+        let message = format!("the name {name} is taken by the box {}", directory.display());
+        return Err(Failure::with_hint(message, "another --name, or masu bundle rm when it has ended"));
+    }
+    Ok(directory)
+}
+
+fn make(
+    session: &Session<'_>,
+    store: &Store,
+    caller: &Caller,
+    opened: &Opened,
+    root: Root,
+    directory: &Path,
+) -> Result<()> {
+    let lost = |event| {
+        if let Event::Lost(what) = event {
+            session.log.warning(&what);
+        }
+    };
+    let writer = store.writer().map_err(|error| failure(&error))?;
+    let create = Create {
+        store: &writer,
+        image: &opened.image,
+        manifest: &opened.manifest,
+        config: &opened.config,
+        standing: &caller.standing,
+        maps: caller.maps.as_ref(),
+        root,
+        on_event: &lost,
+    };
+    create.run(directory).map_err(|error| failure(&error))
+}
+
+/// What the options say, over what the image says.
+fn configure_bundle(
+    session: &Session<'_>,
+    directory: &Path,
+    matches: &ArgMatches,
+    name: &str,
+    caller: &Caller,
+) -> Result<()> {
+    edit(directory, |config| {
+        configure::apply(config, matches, name, directory, caller.maps.is_some())?;
+        if caller.maps.is_some() && !has_own_cgroup() && configure::drop_limits(config) {
+            session.log.warning(
+                "memory, processors and processes are not limited: no cgroup is delegated to this user (cgroup v2, \
+                 systemd-run --user --scope -p Delegate=yes)",
+            );
+        }
+        Ok(())
+    })
+}
+
+/// Changes the bundle's config.json.
+fn edit(directory: &Path, change: impl FnOnce(&mut Value) -> Result<()>) -> Result<()> {
+    let path = directory.join("config.json");
+    let told = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
+    let text = std::fs::read(&path).map_err(told)?;
+    let mut config: Value = serde_json::from_slice(&text).map_err(|error| told(error.into()))?;
+    change(&mut config)?;
+    let text = serde_json::to_vec_pretty(&config).map_err(|error| told(error.into()))?;
+    std::fs::write(&path, text).map_err(told)
+}
+
+/// Whether this process may make cgroups below its own: on cgroup v2, where somebody has delegated it.
+fn has_own_cgroup() -> bool {
+    let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = text.lines().find_map(|line| line.strip_prefix("0::/"));
+    own.is_some_and(|own| {
+        let directory = Path::new("/sys/fs/cgroup").join(own);
+        directory.join("cgroup.procs").exists()
+            && rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK).is_ok()
+    })
+}

@@ -1,0 +1,170 @@
+//! The options of `masu box`: podman's names, and what they change in the image's own configuration.
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use masu_app::{Failure, Result};
+use masu_image::manifest::RunConfig;
+use std::io::IsTerminal;
+
+use super::values;
+use crate::image::{arguments, pull};
+
+/// The options.
+pub(crate) fn command() -> Command {
+    let image = Arg::new("image").value_name("IMAGE").required(true).num_args(1..);
+    Command::new("box")
+        .override_usage("masu box [OPTIONS] IMAGE [CMD [ARG…]]")
+        .about("Run a program of an image in a container of its own")
+        .before_help(
+            "The image is fetched where it is missing. The container and all that it has written are removed when its \
+             program ends, and the exit code is the program's; 125 when masu failed, 126 when the program cannot be \
+             executed, 127 when it is not there.",
+        )
+        .after_help("Example:\n  A shell, with this directory in it\n    masu box -it -v .:/src -w /src debian:12 bash")
+        .args(process_options())
+        .args(root_options())
+        .args(limit_options())
+        .args(isolation_options())
+        .args(pull::options("missing"))
+        .arg(arguments::store_option())
+        .arg(arguments::quiet_option())
+        .arg(
+            image
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .help("The image, and what to run in it instead of its own command"),
+        )
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn value(name: &'static str, value_name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value_name).help(help)
+}
+
+fn values(name: &'static str, value_name: &'static str, help: &'static str) -> Arg {
+    value(name, value_name, help).action(ArgAction::Append)
+}
+
+fn process_options() -> Vec<Arg> {
+    vec![
+        switch("interactive", "Pass standard input on").short('i'),
+        switch("tty", "Give the program a terminal, and pass on what is typed").short('t'),
+        value("name", "NAME", "Name of the container (default: twelve random digits)"),
+        switch("keep", "Keep the container and its bundle when the program has ended"),
+        switch("rm", "Remove them, which is done without this too").conflicts_with("keep"),
+        values("env", "NAME[=VALUE]", "Set a variable; without a value, to what it is here").short('e'),
+        values("env-file", "FILE", "Set the variables of a file's lines"),
+        value("workdir", "DIR", "Working directory").short('w'),
+        value("user", "USER[:GROUP]", "Who runs the program, by the image's passwd and group").short('u'),
+        value("entrypoint", "PROGRAM", "Instead of the image's entry point: a word, or a JSON array"),
+        switch("init", "Run a small init as process 1, which reaps what is left behind"),
+    ]
+}
+
+fn root_options() -> Vec<Arg> {
+    vec![
+        values("volume", "SOURCE:TARGET[:OPTIONS]", "Mount a file or directory of this machine").short('v'),
+        values("mount", "type=TYPE,…", "Mount, TYPE being bind or tmpfs"),
+        values("device", "SOURCE[:TARGET][:rwm]", "Let a device of this machine be used"),
+        switch("read-only", "Make the root read-only"),
+    ]
+}
+
+fn limit_options() -> Vec<Arg> {
+    vec![
+        value("memory", "SIZE", "At most so much memory, as in 512m").short('m'),
+        value("cpus", "NUMBER", "At most the time of so many processors, as in 1.5"),
+        value("cpuset-cpus", "LIST", "Only these processors, as in 0-2,4"),
+        value("pids-limit", "NUMBER", "At most so many processes and threads; -1 for any number")
+            .value_parser(value_parser!(i64).range(-1..))
+            .allow_negative_numbers(true),
+        values("ulimit", "NAME=SOFT[:HARD]", "A limit of setrlimit(2), as in nofile=1024"),
+    ]
+}
+
+fn isolation_options() -> Vec<Arg> {
+    vec![
+        value("hostname", "NAME", "Name of the machine inside (default: the container's)"),
+        value("net", "WHICH", "none: a network of its own with lo alone; host: this machine's")
+            .visible_alias("network")
+            .default_value("none")
+            .value_parser(["none", "host"]),
+        value("ns", "LIST", "Make only these namespaces, of pid, ipc, uts and cgroup, beside mount"),
+        values("cap-add", "CAPABILITY", "Give a capability, or ALL"),
+        values("cap-drop", "CAPABILITY", "Take a capability, or ALL"),
+        values("security-opt", "WORD", "seccomp=FILE, seccomp=unconfined or no-new-privileges=false"),
+        values("sysctl", "NAME=VALUE", "A kernel parameter of the container's own namespaces"),
+    ]
+}
+
+/// What is wrong whatever the image is: before anything is fetched.
+pub(super) fn check(matches: &ArgMatches) -> Result<()> {
+    // Everything behind the image is the program's, so that clap takes an unknown option before it for the image.
+    if let Some(option) = one(matches, "image").filter(|image| image.starts_with('-')) {
+        let message = format!("incorrect usage: unexpected argument '{option}' found");
+        return Err(Failure::with_hint(message, "masu box --help"));
+    }
+    if matches.get_flag("tty") && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        return Err(Failure::with_hint(
+            "--tty: standard input and output are no terminal",
+            "masu box without -t",
+        ));
+    }
+    Ok(())
+}
+
+/// All values of an option that may be repeated.
+pub(super) fn all<'a>(matches: &'a ArgMatches, name: &str) -> impl Iterator<Item = &'a str> {
+    matches.get_many::<String>(name).into_iter().flatten().map(String::as_str)
+}
+
+/// The one value of an option.
+pub(super) fn one<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    matches.get_one::<String>(name).map(String::as_str)
+}
+
+/// Puts the options over what the image says of its process.
+pub(super) fn over_image(matches: &ArgMatches, run: &mut RunConfig) -> Result<()> {
+    if let Some(text) = one(matches, "entrypoint") {
+        run.entrypoint = Some(values::entrypoint(text)?);
+        // The image's command belongs to the image's entry point.
+        run.cmd = None;
+    }
+    let words: Vec<String> = all(matches, "image").skip(1).map(ToOwned::to_owned).collect();
+    if !words.is_empty() {
+        run.cmd = Some(words);
+    }
+    if let Some(user) = one(matches, "user") {
+        run.user = Some(user.to_owned());
+    }
+    if let Some(directory) = one(matches, "workdir") {
+        if !directory.starts_with('/') {
+            return Err(Failure::new(format!("--workdir {directory}: it has to begin with a slash")));
+        }
+        run.working_dir = Some(directory.to_owned());
+    }
+    let env = run.env.get_or_insert_default();
+    for file in all(matches, "env-file") {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::new(format!("--env-file {file}: {error}")))?;
+        values::env_lines(&text).for_each(|line| set_variable(env, line));
+    }
+    all(matches, "env").for_each(|line| set_variable(env, line));
+    Ok(())
+}
+
+/// `NAME=VALUE`, or a name whose value is this process's; one that has none here is not set.
+fn set_variable(env: &mut Vec<String>, given: &str) {
+    let line = match given.split_once('=') {
+        Some(_) => given.to_owned(),
+        None => match std::env::var(given) {
+            Ok(value) => format!("{given}={value}"),
+            Err(_) => return,
+        },
+    };
+    let name = line.split('=').next().unwrap_or_default().to_owned() + "=";
+    env.retain(|known| !known.starts_with(&name));
+    env.push(line);
+}

@@ -1,0 +1,138 @@
+//! The black-box suites: against which runtime, run by whom, on which machine.
+
+use super::Arguments;
+use super::open_folder::{OpenFolder, as_nobody};
+use super::tally::{Tally, run_counting};
+use crate::{build, project, setup};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One run of the suites, and a row of the summary.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) name: &'static str,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// As whoever runs this, against this runtime. What fails with somebody else's is tried again.
+    Here { runtime: PathBuf, is_ours: bool },
+    /// Against masu, as an ordinary user of this machine who is granted no ids.
+    HereAsNobody,
+    /// Against masu, on the machine with cgroup v2.
+    Vm { user: &'static str },
+}
+
+impl Run {
+    /// Whether it is masu that is tested: what it skips is to be seen.
+    pub(super) fn is_of_masu(&self) -> bool {
+        !matches!(self.place, Place::Here { is_ours: false, .. })
+    }
+
+    /// Runs the cases whose names contain one of `filters`, or all of them.
+    pub(super) fn perform(&self, filters: &[String]) -> Result<Tally> {
+        match &self.place {
+            Place::Here { runtime, is_ours: true } => here(runtime, filters),
+            Place::Here { runtime, is_ours: false } => here_of_others(runtime, filters),
+            Place::HereAsNobody => here_as_nobody(filters),
+            Place::Vm { user } => in_vm(user, filters),
+        }
+    }
+}
+
+/// All that are asked for. masu has to pass everywhere, and its cases are held against Debian's newest runc; an older
+/// one, or crun, is a matter of `--runtime`.
+pub(super) fn runs(arguments: &Arguments) -> Result<Vec<Run>> {
+    let here = |name, runtime, is_ours| Run { name, place: Place::Here { runtime, is_ours } };
+    if let Some(path) = &arguments.runtime {
+        let path = path.canonicalize().with_context(|| format!("find {}", path.display()))?;
+        return Ok(vec![here("black-box chosen runtime", path, false)]);
+    }
+    let mut runs = vec![here("black-box masu", project::bin().join("masu"), true)];
+    if rustix::process::geteuid().is_root() {
+        runs.push(Run { name: "... as a user", place: Place::HereAsNobody });
+    }
+    if !arguments.no_vm {
+        runs.push(Run { name: "... in the VM", place: Place::Vm { user: "root" } });
+        runs.push(Run { name: "... as a user in the VM", place: Place::Vm { user: "tester" } });
+    }
+    runs.push(here("black-box newest runc", setup::newest_runtimes()?.runc, false));
+    Ok(runs)
+}
+
+fn here(runtime: &Path, filters: &[String]) -> Result<Tally> {
+    let mut tests = Command::new(build::tests()?);
+    tests.env(project::TESTS_CACHE, project::cache());
+    let tally = run_counting(tests.arg("--runtime").arg(runtime).args(filters).current_dir(project::root()))?;
+    if tally.total() == 0 {
+        bail!("no case has a name with {}", filters.join(" or "));
+    }
+    Ok(tally)
+}
+
+/// What fails is tried once more, alone: a race of somebody else's is not ours to mend, and what differs for good
+/// fails again.
+fn here_of_others(runtime: &Path, filters: &[String]) -> Result<Tally> {
+    let mut tally = here(runtime, filters)?;
+    if !tally.failures.is_empty() {
+        println!("\ntrying again: {}", tally.failures.join(", "));
+        let again = here(runtime, &tally.failures)?;
+        tally.passed += tally.failed.saturating_sub(again.failed);
+        tally.failed = again.failed;
+        tally.failures = again.failures;
+    }
+    Ok(tally)
+}
+
+fn here_as_nobody(filters: &[String]) -> Result<Tally> {
+    let open = OpenFolder::create()?;
+    let masu = project::bin().join("masu");
+    open.copy(&build::companion(&masu))?;
+    let (masu, tests) = (open.copy(&masu)?, open.copy(&build::tests()?)?);
+    run_counting(as_nobody(&tests).arg("--runtime").arg(masu).args(filters))
+}
+
+/// What everything takes longer in the machine, at most.
+const VM_PATIENCE: &str = "10";
+/// Two virtual processors wait for their disk and each other less when a third case is ready.
+const VM_THREADS: &str = "3";
+/// A limit for a machine that hangs.
+const VM_SECONDS: &str = "900";
+
+/// What runs in the machine when nothing is asked for. A case takes half a second of processor time there: so the suites
+/// run that cgroup v2, systemd and a newer kernel make a difference to. The others are run here as root and as nobody.
+const VM_SUITES: [&str; 11] = [
+    "cgroup:",
+    "events:",
+    "exec:",
+    "foreground:",
+    "hooks:",
+    "lifecycle:",
+    "lsm:",
+    "seccomp:",
+    "sockets:",
+    "systemd:",
+    "terminal:",
+];
+/// The same for its ordinary user, to whom ids and cgroups are granted. Not `config`: systemd's /tmp is nosuid and nodev,
+/// which no ordinary user may take from a bind mount, and nobody runs that suite here.
+const VM_SUITES_OF_USER: [&str; 6] =
+    ["exec:", "foreground:", "hooks:", "lifecycle:", "systemd:", "terminal:"];
+
+fn in_vm(user: &str, filters: &[String]) -> Result<Tally> {
+    let mut vm = Command::new(std::env::current_exe().context("find xtask's own file")?);
+    vm.args(["vm", "--user", user, "--timeout", VM_SECONDS, "--", "masu-tests"]);
+    vm.args(["--runtime", "/usr/local/bin/masu", "--patience", VM_PATIENCE, "--test-threads", VM_THREADS]);
+    match (filters, user) {
+        ([], "root") => vm.args(VM_SUITES),
+        ([], _) => vm.args(VM_SUITES_OF_USER),
+        (filters, _) => vm.args(filters),
+    };
+    // An emulated machine that dies on the way has counted no failure and says nothing about masu: it gets one more try.
+    run_counting(&mut vm).or_else(|error| {
+        println!("\ntrying again: {error:#}");
+        run_counting(&mut vm)
+    })
+}

@@ -1,0 +1,53 @@
+//! The tests through engines: a row of the summary for each.
+
+use super::tally::{Tally, run_counting};
+use crate::{build, project, setup};
+use anyhow::Result;
+use std::path::Path;
+use std::process::Command;
+
+/// An engine, by the name it can be asked for.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) name: &'static str,
+    /// What the names of its cases begin with.
+    filter: &'static str,
+}
+
+const ALL: [Engine; 5] = [
+    Engine { name: "podman", filter: "podman:" },
+    Engine { name: "podman-rootless", filter: "podman rootless:" },
+    Engine { name: "docker", filter: "docker:" },
+    Engine { name: "containerd", filter: "containerd:" },
+    Engine { name: "cri", filter: "cri:" },
+];
+/// All of them, for who asks.
+const EVERY: &str = "engines";
+
+/// Engines and shims are many processes, and this machine may be at something else as well.
+const PATIENCE: &str = "4";
+/// Most of a case is waiting.
+const THREADS: &str = "4";
+
+/// The engines that are asked for, and the suites that are left. Nothing asked for means all, for root, who alone can
+/// start them.
+pub(super) fn select(suites: &[String]) -> (Vec<&'static Engine>, Vec<String>) {
+    let all = suites.is_empty() && rustix::process::geteuid().is_root();
+    let is_asked_for =
+        |engine: &Engine| all || suites.iter().any(|suite| [EVERY, engine.name].contains(&suite.as_str()));
+    let is_engine = |suite: &String| suite == EVERY || ALL.iter().any(|engine| engine.name == suite.as_str());
+    let left = suites.iter().filter(|suite| !is_engine(suite)).cloned().collect();
+    (ALL.iter().filter(|engine| is_asked_for(engine)).collect(), left)
+}
+
+impl Engine {
+    /// Runs its cases with masu, or with the chosen runtime.
+    pub(super) fn perform(&self, runtime: Option<&Path>) -> Result<Tally> {
+        let masu = project::bin().join("masu");
+        let mut tests = Command::new(build::tests_of_engines()?);
+        tests.arg("--runtime").arg(runtime.unwrap_or(&masu)).args(["--patience", PATIENCE]);
+        let client = setup::cri_client()?;
+        tests.arg("--python").arg(&client.python).env("PYTHONPATH", &client.packages);
+        run_counting(tests.args(["--test-threads", THREADS, self.filter]).current_dir(project::root()))
+    }
+}
