@@ -52,6 +52,9 @@ fn build_init(engine: &Path, target_dir: &Path) -> PathBuf {
     let target = variable("TARGET");
     let mut cargo = Command::new(variable("CARGO"));
     cargo.current_dir(engine).args(["build", "--quiet", "--release", "--package", "masu-init"]);
+    if env::var_os("CARGO_FEATURE_TRACE").is_some() {
+        cargo.args(["--features", "trace"]);
+    }
     cargo.args(["--target", &target]).arg("--target-dir").arg(target_dir);
     if engine.join("Cargo.lock").exists() {
         cargo.arg("--locked");

@@ -37,6 +37,7 @@ mod security;
 mod sockets;
 mod systemd;
 mod terminal;
+mod trace;
 mod walk;
 
 fn main() -> ExitCode {
@@ -128,6 +129,7 @@ fn all_cases() -> Vec<Case> {
         mounts_command::suite(),
         config::suite(),
         explain::suite(),
+        trace::suite(),
         hooks::suite(),
         cgroup::suite(),
         systemd::suite(),

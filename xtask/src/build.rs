@@ -6,38 +6,45 @@ use std::path::{Path, PathBuf};
 
 /// The companion, which the engine looks for beside itself.
 const COMPANION: &str = "masu-tools";
+/// The engine that writes down what it does, for `masu trace`.
+const TRACING: &str = "masu-trace";
 
 /// Builds all programs and says where they are.
 pub(crate) fn run() -> Result<()> {
     let masu = build()?;
-    for program in [companion(&masu), masu] {
+    for program in companions(&masu).into_iter().chain([masu]) {
         let size = program.metadata().with_context(|| format!("stat {}", program.display()))?.len();
         println!("{} ({} KB)", program.display(), size.div_ceil(1024));
     }
     Ok(())
 }
 
-/// The companion of an engine that [`build`] has built.
-pub(crate) fn companion(masu: &Path) -> PathBuf {
-    masu.with_file_name(COMPANION)
+/// The programs beside an engine that [`build`] has built.
+pub(crate) fn companions(masu: &Path) -> [PathBuf; 2] {
+    [COMPANION, TRACING].map(|name| masu.with_file_name(name))
 }
 
 /// Builds the release binaries and gives the path of `masu` among them.
 pub(crate) fn build() -> Result<PathBuf> {
-    project::run(&mut project::engine_cargo(&["build", "--release", "--locked"]))?;
-    project::run(&mut project::cargo(&["build", "--release", "--locked", "--package", COMPANION]))?;
-    install(&project::target().join("release"), COMPANION)?;
-    install(&project::target().join("engine/release"), "masu")
+    let build = ["build", "--release", "--locked"];
+    let built = project::target().join("engine/release/masu");
+    // Each is installed before the next one is built: both are called masu in the target directory.
+    project::run(project::engine_cargo(&build).args(["--features", "trace"]))?;
+    install(&built, TRACING)?;
+    project::run(project::cargo(&build).args(["--package", COMPANION]))?;
+    install(&project::target().join("release").join(COMPANION), COMPANION)?;
+    project::run(&mut project::engine_cargo(&build))?;
+    install(&built, "masu")
 }
 
 /// Puts a program that cargo has built where the others are.
 fn install(built: &Path, name: &str) -> Result<PathBuf> {
     let bin = project::bin();
     std::fs::create_dir_all(&bin).with_context(|| format!("create {}", bin.display()))?;
-    let (built, installed) = (built.join(name), bin.join(name));
+    let installed = bin.join(name);
     // Under another name first: a running container keeps the old file busy (ETXTBSY).
     let new = bin.join(format!(".{name}.new"));
-    std::fs::copy(&built, &new).with_context(|| format!("copy {}", built.display()))?;
+    std::fs::copy(built, &new).with_context(|| format!("copy {}", built.display()))?;
     std::fs::rename(&new, &installed).with_context(|| format!("rename {}", new.display()))?;
     Ok(installed)
 }

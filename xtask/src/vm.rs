@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
 }
 
 const HELP: &str = "\
-In the machine, masu, masu-tools and masu-tests are in /usr/local/bin, and Debian's runc and crun beside them. The command is one of a
+In the machine, masu, masu-tools, masu-trace and masu-tests are in /usr/local/bin, and Debian's runc and crun beside them. The command is one of a
 delegated service, so it may make cgroups below its own. Its standard output and error come back together.
 
 Exit codes: the command's own; 124 when the time was up; 125 when the machine died.
@@ -70,7 +70,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     setup::debian_packages(&[setup::Need::Vm], Consent::new(arguments.yes))?;
     let masu = build::build()?;
-    let programs = [build::companion(&masu), masu, build::tests()?];
+    let [tools, tracing] = build::companions(&masu);
+    let programs = [tools, tracing, masu, build::tests()?];
     let machine = store::prepare()?;
     let run = Run::create()?;
     let terminal = arguments.command.is_empty().then(transfer::Terminal::read).transpose()?;

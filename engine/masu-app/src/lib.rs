@@ -102,7 +102,12 @@ fn carry_out(
         Request::Command(parsed) => {
             let session = Session::new(line.global, env, log, init_image)?;
             log.debug(&format!("{} with the root directory {}", parsed.command.name, session.root.path));
-            commands::dispatch(&session, parsed)
+            let outcome = commands::dispatch(&session, parsed);
+            #[cfg(feature = "trace")]
+            if let Err(error) = session.trace.write() {
+                log.warning(&error.to_string());
+            }
+            outcome
         }
     }
 }

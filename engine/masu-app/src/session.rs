@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use masu_cli::{CGROUP_MANAGER, Matches, SYSTEMD_CGROUP};
-use masu_runtime::{CgroupDriver, Store};
+use masu_runtime::{CgroupDriver, Store, Trace, Work};
 
 use crate::{failure::Result, log::Log, root::Root};
 
@@ -42,6 +42,8 @@ pub(crate) struct Session<'a> {
     pub(crate) log: &'a Log,
     /// The program that enters containers.
     pub(crate) init_image: &'static [u8],
+    /// What this call spends its time on.
+    pub(crate) trace: Trace,
 }
 
 impl<'a> Session<'a> {
@@ -53,8 +55,24 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let root = Root::choose(&global, env)?;
         let store = Store::at(&root.path);
-        Ok(Self { global, root, store, env, log, init_image })
+        Ok(Self { global, root, store, env, log, init_image, trace: open_trace(env) })
     }
+
+    /// Does the work, and keeps for `masu trace` what it took.
+    pub(crate) fn measure<T>(&self, work: Work, act: impl FnOnce() -> T) -> T {
+        self.trace.measure(work, act)
+    }
+}
+
+/// Goes to the file that `masu trace` has named.
+#[cfg(feature = "trace")]
+fn open_trace(env: Environment<'_>) -> Trace {
+    env.variable("MASU_TRACE").map(Trace::to_file).unwrap_or_default()
+}
+
+#[cfg(not(feature = "trace"))]
+fn open_trace(_: Environment<'_>) -> Trace {
+    Trace::default()
 }
 
 #[cfg(test)]

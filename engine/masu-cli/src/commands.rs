@@ -106,6 +106,7 @@ pub static COMPANION_COMMANDS: &[CompanionCommand] = &[
     CompanionCommand { name: "bundle", purpose: "Make bundles from images, for this and any other runtime" },
     CompanionCommand { name: "explain", purpose: "Show how a container would be made, step by step" },
     CompanionCommand { name: "image", purpose: "Fetch images and look after the store of them" },
+    CompanionCommand { name: "trace", purpose: "Show what a create, run or exec spends its time on" },
 ];
 
 /// The command of this name.

@@ -27,6 +27,7 @@ mod mask;
 mod passwd;
 mod path;
 mod process;
+mod record;
 mod root;
 mod run;
 mod terminal;

@@ -26,6 +26,7 @@ use crate::{
     passwd::Home,
     path,
     process::{self, Directory},
+    record::Record,
     root,
     terminal::Terminal,
 };
@@ -40,7 +41,7 @@ const NO_STEP: u32 = u32::MAX;
 ///
 /// Returns only when it failed; the value is the exit status.
 pub fn run<'a>(mut arguments: impl Iterator<Item = &'a CStr>) -> i32 {
-    let (program, channel) = (arguments.nth(1), arguments.next());
+    let (program, channel, record) = (arguments.nth(1), arguments.next(), arguments.next());
     // First the channel: without it nobody learns what else is wrong.
     let Ok(channel) = descriptor(channel) else { return FAILED };
     let mut init = Init::new(Channel(channel));
@@ -51,7 +52,9 @@ pub fn run<'a>(mut arguments: impl Iterator<Item = &'a CStr>) -> i32 {
             return FAILED;
         }
     };
+    let record = Record::open(record);
     for (number, step) in (0..).zip(Steps::new(bytes)) {
+        record.begin(number);
         let done = match step {
             Ok(step) => init.step(number, &step),
             Err(_) => Err(fail(Part::Decode, Errno::ILSEQ)),
@@ -60,6 +63,7 @@ pub fn run<'a>(mut arguments: impl Iterator<Item = &'a CStr>) -> i32 {
             init.report(number, &failure);
             break;
         }
+        record.end(number);
     }
     FAILED
 }
@@ -75,7 +79,7 @@ fn begin(program: Option<&CStr>) -> Result<&'static [u8]> {
     Ok(bytes)
 }
 
-fn descriptor(argument: Option<&CStr>) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn descriptor(argument: Option<&CStr>) -> rustix::io::Result<OwnedFd> {
     let number = argument.and_then(|text| text.to_str().ok()?.parse().ok());
     inherited(number.ok_or(Errno::BADF)?)
 }

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod frame;
+pub mod record;
 mod step;
 mod text;
 

@@ -36,6 +36,7 @@ use crate::{
     state::{RECORD_VERSION, Record, start_time},
     store::{self, Directory, Store},
     terminal::Lent,
+    trace::{Trace, Work},
 };
 
 /// When the container's process begins.
@@ -86,6 +87,8 @@ pub struct CreateOptions<'a> {
     pub cgroup_driver: CgroupDriver<'a>,
     /// The caller's `PATH`, where an ordinary user's newuidmap(1) and newgidmap(1) are.
     pub search_path: &'a str,
+    /// Where it is kept what takes how long.
+    pub trace: &'a Trace,
 }
 
 /// Sockets and descriptors beside the container's own.
@@ -145,8 +148,9 @@ pub fn create(
 ) -> Result<Started> {
     masu_spec::check_container_id(options.id)?;
     let bundle = absolute(options.bundle)?;
-    let json = read_config(&bundle)?;
-    let mut config = parse_config(&json)?;
+    let trace = options.trace;
+    let json = trace.measure(Work::ReadConfig, || read_config(&bundle))?;
+    let mut config = trace.measure(Work::ParseConfig, || parse_config(&json))?;
     lsm::check(&config.process, config.linux.mount_label.as_ref())?;
     options.services.add_to(&mut config, store, options.id);
     let state = HookState { id: options.id, bundle: &bundle, annotations: &config.annotations };
@@ -176,23 +180,22 @@ fn make(
     let annotation = |name: &str| config.annotations.get(name).map(Str::as_str);
     let receivers = PidfdReceivers::connect(options.services.pidfd_socket, annotation(PIDFD_RECEIVER))?;
     let agent = Agent::find(config.linux.seccomp.as_ref(), annotation, options.environment)?;
-    let proc = open_proc()?;
-    let host = Host::probe(&proc)?;
+    let (trace, proc) = (options.trace, open_proc()?);
+    let host = trace.measure(Work::ProbeHost, || Host::probe(&proc))?;
     let request = request(options.id, config, &host, options.rootless);
-    let directory = NewDirectory::make(store, options.id)?;
-    directory.open.write(store::CONFIG, json)?;
+    let directory = NewDirectory::make(store, options, json)?;
     let notify = options.services.listen(&directory.open, options.gate)?;
     let mut record = new_record(options, bundle, &rootfs, config);
     let mut cgroup = make_cgroup(options, &host, &request, &directory.open, &mut record)?;
     let class = Class::make(config, options.id, &proc)?;
-    let join = cgroup.open_join(&[])?;
+    let join = trace.measure(Work::OpenCgroup, || cgroup.open_join(&[]))?;
     let cgroup_mounts = cgroup_mounts(config, &cgroup, &host);
     let mut plan = plan(options, config, &host, [bundle, &rootfs], &join, &cgroup_mounts)?;
     plan.warnings.extend(request.warnings(&cgroup));
     record.groups_forbidden = plan.forbids_setgroups(&host);
     let fifo = (options.gate == StartGate::Fifo).then(|| directory.open.make_fifo()).transpose()?;
     let held = Held { proc, join, process: None, fifo };
-    let descriptors = acquire(&plan, &held)?;
+    let descriptors = trace.measure(Work::Acquire, || acquire(&plan, &held))?;
     let id_programs = &IdPrograms::find(plan.id_maps.as_ref(), options.search_path)?;
     let (gate, proc, terminal) = (options.gate, &held.proc, console.as_mut());
     let assembled = &|pid| {
@@ -213,6 +216,7 @@ fn make(
         assembled,
         terminal,
         listener,
+        trace,
     };
     begun.set(true);
     let mut child = spawn(spawned, |child| {
@@ -222,7 +226,7 @@ fn make(
         announce(child, options.pid_file, &receivers, "standard")
     })?;
     if options.gate == StartGate::Open {
-        hooks.run_poststart(child.pid())?;
+        trace.measure(Work::RunPoststart, || hooks.run_poststart(child.pid()))?;
     }
     child.keep();
     class.keep();
@@ -248,7 +252,7 @@ fn plan(
     cgroup_mounts: &ContainerMounts,
 ) -> Result<Plan> {
     let hierarchies: Vec<String> = join.tasks.iter().map(|(name, _)| name.clone()).collect();
-    plan_create(&CreateInput {
+    let input = CreateInput {
         config,
         host,
         id: options.id,
@@ -261,7 +265,8 @@ fn plan(
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
-    })
+    };
+    options.trace.measure(Work::Plan, || plan_create(&input))
 }
 
 /// Tells the caller of a process: its pid, and its pidfd with runc's word for the kind of process.
@@ -290,7 +295,9 @@ fn make_cgroup(
     let unit = request.plan_unit(options.cgroup_driver, host)?;
     record.cgroup = Cgroup::record_before(&host.cgroups, &request.as_request(), unit.as_ref())?;
     directory.write_record(record)?;
-    let cgroup = Cgroup::create(&host.cgroups, &request.as_request(), unit)?;
+    let cgroup = options
+        .trace
+        .measure(Work::MakeCgroup, || Cgroup::create(&host.cgroups, &request.as_request(), unit))?;
     record.cgroup = cgroup.record();
     if let Some(owner) = request.owner() {
         cgroup.delegate(owner)?;
@@ -319,8 +326,13 @@ struct NewDirectory<'a> {
 }
 
 impl<'a> NewDirectory<'a> {
-    fn make(store: &'a Store, id: &'a str) -> Result<Self> {
-        Ok(Self { store, id, open: store.make(id)?, kept: false.into() })
+    /// Makes it, with a copy of config.json.
+    fn make(store: &'a Store, options: &CreateOptions<'a>, json: &[u8]) -> Result<Self> {
+        options.trace.measure(Work::MakeStateDirectory, || {
+            let made = Self { store, id: options.id, open: store.make(options.id)?, kept: false.into() };
+            made.open.write(store::CONFIG, json)?;
+            Ok(made)
+        })
     }
 
     fn keep(&self) {

@@ -25,6 +25,7 @@ use crate::{
     seccomp_agent::Agent,
     spawn::{Child, Spawn, spawn_interruptible},
     state::{Container, not_running},
+    trace::{Trace, Work},
 };
 
 /// What `exec` is told.
@@ -52,6 +53,8 @@ pub struct ExecOptions<'a> {
     pub pidfd_socket: Option<&'a str>,
     /// The engine's own environment, which may name who decides about the process's system calls.
     pub environment: Environment<'a>,
+    /// Where it is kept what takes how long.
+    pub trace: &'a Trace,
 }
 
 /// Starts a process in a container.
@@ -80,7 +83,8 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
     let agent = Agent::find(options.seccomp.as_ref(), annotation, options.environment)?;
     let process = container.open_process()?.ok_or_else(not_running)?;
     let proc = open_proc()?;
-    let host = Host::probe(&proc)?;
+    let trace = options.trace;
+    let host = trace.measure(Work::ProbeHost, || Host::probe(&proc))?;
     let membership = || {
         let path = CString::new(format!("{}/cgroup", container.record.pid)).unwrap_or_default();
         let text = files::read_below(proc.as_fd(), &path).doing(|| format!("read /proc/{path:?}"))?;
@@ -88,10 +92,12 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
         container.open_process()?.ok_or_else(not_running)?;
         Ok::<_, Error>(text)
     };
-    let join = container.cgroup().open_join_beside(options.sub_cgroups, &host.cgroups, membership)?;
-    let plan = plan(container, options, &host, &join)?;
+    let join = trace.measure(Work::OpenCgroup, || {
+        container.cgroup().open_join_beside(options.sub_cgroups, &host.cgroups, membership)
+    })?;
+    let plan = trace.measure(Work::Plan, || plan(container, options, &host, &join))?;
     let held = Held { proc, join, process: Some(process), fifo: None };
-    let descriptors = acquire(&plan, &held)?;
+    let descriptors = trace.measure(Work::Acquire, || acquire(&plan, &held))?;
     let Held { proc, .. } = held;
     // No user namespace is made here.
     let id_programs = &IdPrograms::default();
@@ -114,6 +120,7 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
         assembled,
         terminal,
         listener,
+        trace,
     };
     let pid_file = options.pid_file;
     let ready = |child: &Child| {

@@ -48,6 +48,7 @@ mod start;
 mod state;
 mod store;
 mod terminal;
+mod trace;
 mod unprivileged;
 mod watch;
 
@@ -72,4 +73,5 @@ pub use start::start;
 pub use state::{Container, Status};
 pub use store::{Entry, Store};
 pub use terminal::Lent;
+pub use trace::{Trace, Work};
 pub use watch::{Happening, Watch};

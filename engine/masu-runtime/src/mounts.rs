@@ -16,6 +16,7 @@ use crate::{
     plan::{CreateInput, ExecInput, Plan, StartGate, plan_mount, plan_unmount},
     spawn::{Spawn, spawn},
     state::{Container, not_running},
+    trace::Trace,
 };
 
 /// Makes every mount of `config.mounts` in a container; `config` is its configuration with these mounts instead of its own.
@@ -140,8 +141,18 @@ impl<'a> Inside<'a> {
         let terminal = None;
         // No program is executed, and so none filtered.
         let listener = &|_, _| Ok(());
-        let spawned =
-            Spawn { plan, descriptors, proc, id_programs, init_image, gate, assembled, terminal, listener };
+        let spawned = Spawn {
+            plan,
+            descriptors,
+            proc,
+            id_programs,
+            init_image,
+            gate,
+            assembled,
+            terminal,
+            listener,
+            trace: &Trace::default(),
+        };
         // Dropped, and so reaped.
         spawn(spawned, |_| Ok(())).map(drop)
     }

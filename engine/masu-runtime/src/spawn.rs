@@ -8,7 +8,7 @@
 //!   the process is killed and reaped, and the error returned ◀────────────┘
 //! ```
 
-use alloc::{ffi::CString, format, string::String, vec::Vec};
+use alloc::{ffi::CString, format, string::String, vec, vec::Vec};
 use core::mem::MaybeUninit;
 
 use masu_program::{Barrier, FRAME_SIZE, Fd, Frame, Part, Steps, encode};
@@ -38,6 +38,7 @@ use crate::{
     message,
     plan::{IdMaps, MapWriter, Plan, StartGate, map_hint},
     restrictions::Restrictions,
+    trace::{Trace, Work},
 };
 
 /// A process of ours in a container. Dropped before `keep`, it is killed and reaped: an error
@@ -100,6 +101,8 @@ pub(crate) struct Spawn<'a> {
     pub(crate) terminal: Option<&'a mut Receiver>,
     /// The engine's work with the listener of a filter, for the process of this pid.
     pub(crate) listener: &'a dyn Fn(OwnedFd, i32) -> Result<()>,
+    /// Where it is kept what takes how long.
+    pub(crate) trace: &'a Trace,
 }
 
 /// Carries the plan out. `ready` is the engine's work once nothing is left to do in the container but to
@@ -114,8 +117,11 @@ pub(crate) fn spawn_interruptible(
     interrupt: Option<&Interrupt>,
     ready: impl FnOnce(&Child) -> Result<()>,
 ) -> Result<Child> {
-    let program = sealed_program(spawn.plan, &spawn.descriptors)?;
-    let init = executable(spawn.init_image)?;
+    let trace = spawn.trace;
+    let (program, init) = trace.measure(Work::Seal, || {
+        let program = sealed_program(spawn.plan, &spawn.descriptors)?;
+        Ok::<_, Error>((program, executable(spawn.init_image)?))
+    })?;
     let flags = SocketFlags::CLOEXEC;
     let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
         .doing(|| "socketpair".into())?;
@@ -127,13 +133,14 @@ pub(crate) fn spawn_interruptible(
                 .then(|| "none of the CPUs is online and in the cgroup of masu's caller".into()),
         })?;
     }
-    let child = clone(&spawn, &init, &program, &theirs)?;
+    let child = trace.measure(Work::Clone, || clone(&spawn, &init, &program, &theirs))?;
     // Now only the child holds the other end: its end is seen as an end of file.
     drop(theirs);
     drop(spawn.descriptors);
     let Spawn { plan, proc, id_programs, assembled, listener, .. } = spawn;
-    let mut engine = Engine { plan, proc, id_programs, channel: ours, child, assembled, listener, interrupt };
-    let attended = engine.attend(spawn.gate, spawn.terminal, ready);
+    let mut engine =
+        Engine { plan, proc, id_programs, channel: ours, child, assembled, listener, interrupt, trace };
+    let attended = trace.measure(Work::Attend, || engine.attend(spawn.gate, spawn.terminal, ready));
     if let (Err(_), Some(interrupt)) = (&attended, interrupt) {
         interrupt.kill(&engine.child);
     }
@@ -150,6 +157,7 @@ struct Engine<'a> {
     assembled: &'a dyn Fn(i32) -> Result<()>,
     listener: &'a dyn Fn(OwnedFd, i32) -> Result<()>,
     interrupt: Option<&'a Interrupt>,
+    trace: &'a Trace,
 }
 
 impl Engine<'_> {
@@ -207,11 +215,13 @@ impl Engine<'_> {
     /// The engine's half of a barrier.
     fn pass(&self, barrier: Barrier, ready: &mut Option<impl FnOnce(&Child) -> Result<()>>) -> Result<()> {
         match barrier {
-            Barrier::Mapped => self.write_id_maps()?,
-            Barrier::Assembled => (self.assembled)(self.child.pid())?,
+            Barrier::Mapped => self.trace.measure(Work::WriteIdMaps, || self.write_id_maps())?,
+            Barrier::Assembled => {
+                self.trace.measure(Work::Assemble, || (self.assembled)(self.child.pid()))?;
+            }
             Barrier::Ready => {
                 if let Some(ready) = ready.take() {
-                    ready(&self.child)?;
+                    self.trace.measure(Work::Record, || ready(&self.child))?;
                 }
             }
         }
@@ -346,7 +356,9 @@ fn no_message() -> Error {
 /// clone3, and the exec of the sealed init in the child.
 fn clone(spawn: &Spawn<'_>, init: &OwnedFd, program: &OwnedFd, channel: &OwnedFd) -> Result<Child> {
     let number = |fd: &OwnedFd| CString::new(format!("{}", fd.as_raw_fd())).unwrap_or_default();
-    let texts = [CString::from(c"masu-init"), number(program), number(channel)];
+    let record = spawn.trace.share(spawn.plan)?;
+    let mut texts = vec![CString::from(c"masu-init"), number(program), number(channel)];
+    texts.extend(record.as_ref().map(number));
     let cgroup = spawn.plan.cgroup.and_then(|fd| spawn.descriptors.get(usize::try_from(fd.0).ok()?));
     let arguments = CloneArgs {
         flags: CloneFlags::from_bits_truncate(spawn.plan.clone.bits()),
@@ -358,7 +370,7 @@ fn clone(spawn: &Spawn<'_>, init: &OwnedFd, program: &OwnedFd, channel: &OwnedFd
             // The cgroup has done its service: kept, a created container would hold a directory of the host.
             let used = cgroup.map(AsRawFd::as_raw_fd);
             let steps = spawn.descriptors.iter().filter(|fd| Some(fd.as_raw_fd()) != used);
-            let errno = execute(init, &texts, [program, channel].into_iter().chain(steps));
+            let errno = execute(init, &texts, [program, channel].into_iter().chain(&record).chain(steps));
             let errno = u16::try_from(errno.raw_os_error()).unwrap_or(0);
             let frame = Frame::Failed {
                 step: u32::MAX,

@@ -7,10 +7,12 @@
 
 mod boxes;
 mod bundle;
+mod engine;
 mod explain;
 mod image;
 mod options;
 mod output;
+mod trace;
 
 use std::ffi::{CStr, CString, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -48,6 +50,7 @@ const VERBS: &[Verb] = &[
     Verb { name: "bundle", command: bundle::command, run: |s, m| done(bundle::run(s, m)), failure: 1 },
     Verb { name: "explain", command: explain::command, run: |s, m| done(explain::run(s, m)), failure: 1 },
     Verb { name: "image", command: image::command, run: |s, m| done(image::run(s, m)), failure: 1 },
+    Verb { name: "trace", command: trace::command, run: trace::run, failure: 1 },
 ];
 
 fn done(outcome: Result<()>) -> Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! Standard output, and the terminal that it may be.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use masu_app::{Failure, Result};
 
@@ -31,11 +32,19 @@ impl Style {
     /// The style of standard output: wrapped and in colours on a terminal, plain in a pipe or a file. `NO_COLOR`
     /// (<https://no-color.org>) and a terminal that is called `dumb` have no colours.
     pub(crate) fn of_stdout() -> Self {
-        let stdout = std::io::stdout();
-        if !stdout.is_terminal() {
+        Self::of(std::io::stdout())
+    }
+
+    /// The same for standard error.
+    pub(crate) fn of_stderr() -> Self {
+        Self::of(std::io::stderr())
+    }
+
+    fn of(stream: impl IsTerminal + AsFd) -> Self {
+        if !stream.is_terminal() {
             return Self { width: None, colours: false };
         }
-        let columns = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
+        let columns = rustix::termios::tcgetwinsize(&stream).map_or(0, |size| usize::from(size.ws_col));
         // A serial line and some pseudo-terminals do not know their size.
         let width = if columns == 0 { 80 } else { columns.max(NARROWEST) };
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());

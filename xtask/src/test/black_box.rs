@@ -89,7 +89,9 @@ fn here_of_others(runtime: &Path, filters: &[String]) -> Result<Tally> {
 fn here_as_nobody(filters: &[String]) -> Result<Tally> {
     let open = OpenFolder::create()?;
     let masu = project::bin().join("masu");
-    open.copy(&build::companion(&masu))?;
+    for companion in build::companions(&masu) {
+        open.copy(&companion)?;
+    }
     let (masu, tests) = (open.copy(&masu)?, open.copy(&build::tests()?)?);
     run_counting(as_nobody(&tests).arg("--runtime").arg(masu).args(filters))
 }

@@ -49,9 +49,9 @@ fn clippy() -> Result<Tally> {
     let programs = ["--exclude", "masu", "--exclude", "masu-init"];
     project::run(project::engine_cargo(&all).args(programs).args(deny))?;
     for program in ["masu", "masu-init"] {
-        project::run(
-            project::engine_cargo(&["clippy", "--quiet", "--locked", "--package", program]).args(deny),
-        )?;
+        let clippy = ["clippy", "--quiet", "--locked", "--package", program];
+        project::run(project::engine_cargo(&clippy).args(deny))?;
+        project::run(project::engine_cargo(&clippy).args(["--features", "trace"]).args(deny))?;
     }
     project::run(project::probe_cargo(&["clippy", "--quiet", "--locked"]).args(deny))?;
     project::run(project::fuzz_cargo(&["clippy", "--quiet", "--locked"]).args(deny))?;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The programs whose processes must not outlive the tests.
-const PROGRAMS: [&str; 7] =
-    ["masu", "masu-init", "masu-tests", "masu-tools", "docker-registry", "runc", "crun"];
+const PROGRAMS: [&str; 8] =
+    ["masu", "masu-init", "masu-tests", "masu-tools", "masu-trace", "docker-registry", "runc", "crun"];
 /// Where the runtimes keep their state by default.
 const STATE: [&str; 3] = ["/run/masu", "/run/runc", "/run/crun"];
 /// The kernel removes cgroups and network namespaces some time after their last process.

@@ -7,7 +7,7 @@ use masu_cli::{
     PIDFD_SOCKET, PRESERVE_FDS, Parsed, ROOTLESS, parse_bool,
 };
 use masu_runtime::{
-    Attachment, Console, CreateOptions, DeleteMode, Error, Gate, Notify, Reaping, Services, Started,
+    Attachment, Console, CreateOptions, DeleteMode, Error, Gate, Notify, Reaping, Services, Started, Work,
 };
 use rustix::{fs::CWD, io::Errno};
 
@@ -42,9 +42,11 @@ pub(super) fn run(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
     }
     let mut started = launch(session, parsed, Gate::Open)?;
     let warn = |warning: &str| session.log.warning(warning);
-    let outcome = masu_runtime::wait(&mut started, reaping, &warn);
+    let outcome = session.measure(Work::Wait, || masu_runtime::wait(&mut started, reaping, &warn));
     if outcome.is_err() || !parsed.options.flag(&KEEP) {
-        let deleted = masu_runtime::delete(&session.store, id(parsed), DeleteMode::Force, session.env.0);
+        let deleted = session.measure(Work::Delete, || {
+            masu_runtime::delete(&session.store, id(parsed), DeleteMode::Force, session.env.0)
+        });
         match deleted {
             Ok(warnings) => warnings.iter().for_each(|warning| session.log.warning(warning)),
             // The status of the process is the answer; that something is left is told beside it.
@@ -87,6 +89,7 @@ fn launch(session: &Session<'_>, parsed: &Parsed<'_>, gate: Gate) -> Result<Star
         cgroup_driver: cgroup_driver(&session.global, session.env),
         rootless: session.global.value(&ROOTLESS).and_then(parse_bool),
         search_path: session.env.variable("PATH").unwrap_or_default(),
+        trace: &session.trace,
     };
     let mut warnings = Vec::new();
     let made = masu_runtime::create(&session.store, &create_options, session.init_image, &mut warnings);

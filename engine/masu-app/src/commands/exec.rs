@@ -7,7 +7,7 @@ use masu_cli::{
     ADDITIONAL_GIDS, APPARMOR, CAP, CGROUP, CWD, DETACH, ENV, IGNORE_PAUSED, Matches, NO_NEW_PRIVS, PID_FILE,
     PIDFD_SOCKET, PROCESS, PROCESS_LABEL, Parsed, TTY, USER,
 };
-use masu_runtime::{ExecOptions, Reaping};
+use masu_runtime::{ExecOptions, Reaping, Work};
 use masu_spec::{Capabilities, Linux, Process, capability_number, parse_config, parse_process};
 
 use super::{
@@ -24,9 +24,11 @@ use crate::{
 /// Runs one more process in a container.
 pub(super) fn exec(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
     let options = &parsed.options;
-    let container = session.store.load(id(parsed))?;
-    let config = container.read_config()?;
-    let config = parse_config(&config).map_err(|error| in_file("config.json of the container", &error))?;
+    let container = session.measure(Work::LoadContainer, || session.store.load(id(parsed)))?;
+    let config = session.measure(Work::ReadConfig, || container.read_config())?;
+    let config = session
+        .measure(Work::ParseConfig, || parse_config(&config))
+        .map_err(|error| in_file("config.json of the container", &error))?;
     let Linux { personality, memory_policy, seccomp, .. } = config.linux;
     let own = config.process;
     let file = options.value(&PROCESS);
@@ -53,6 +55,7 @@ pub(super) fn exec(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
         preserve_fds: preserve_fds(options)?,
         pidfd_socket: options.value(&PIDFD_SOCKET),
         environment: session.env.0,
+        trace: &session.trace,
     };
     let mut started = match masu_runtime::exec(&container, &exec_options, session.init_image) {
         // As for a program that does not care about the signal.
@@ -69,7 +72,7 @@ pub(super) fn exec(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
         return Ok(0);
     }
     // Processes that lose their parent have the container's init for it.
-    Ok(masu_runtime::wait(&mut started, Reaping::Child, &|_| {})?)
+    Ok(session.measure(Work::Wait, || masu_runtime::wait(&mut started, Reaping::Child, &|_| {}))?)
 }
 
 /// A command beside `--process` is not run; runc says nothing of it.

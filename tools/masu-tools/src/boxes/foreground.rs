@@ -3,11 +3,10 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 
 use clap::ArgMatches;
 use masu_app::{Failure, Result};
-use masu_cli::{CGROUP_MANAGER, DEBUG, ROOTLESS, SYSTEMD_CGROUP};
 use masu_sys::process::pidfd_send_signal;
 use masu_sys::signal::{SignalInfo, SignalSet, block, read_signalfd, signalfd};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -18,6 +17,7 @@ use serde::Deserialize;
 use super::OWN_FAILURE;
 use crate::Session;
 use crate::bundle::container_of;
+use crate::engine::{self, ENGINE, cannot_run};
 
 /// Exit codes that podman and docker have for a program that does not start.
 const NOT_EXECUTABLE: u8 = 126;
@@ -29,7 +29,7 @@ const ENDING: [Signal; 6] =
 
 /// Signals of this process, held from the first file of a box to the last. The engine's are held with them, and it reads
 /// them; the container's process begins with none held.
-pub(super) struct Signals(OwnedFd);
+pub(crate) struct Signals(OwnedFd);
 
 impl Signals {
     /// Holds what people and other programs end or wake a program with.
@@ -37,7 +37,7 @@ impl Signals {
     /// # Errors
     ///
     /// Where the kernel has no descriptor left.
-    pub(super) fn hold() -> Result<Self> {
+    pub(crate) fn hold() -> Result<Self> {
         let set = ENDING.iter().fold(SignalSet::empty(), |set, signal| set.add(signal.as_raw()));
         let set = set.add(Signal::WINCH.as_raw());
         block(set).map_err(|errno| failed("block signals", errno))?;
@@ -81,16 +81,9 @@ pub(super) fn run(
         return Ok(ExitCode::from(code_of_signal(signal)));
     }
     let log = directory.join("log");
-    let mut engine = engine(session)?;
+    let mut engine = engine::command(session, ENGINE)?;
     engine.arg("--log").arg(&log).args(["--log-format", "json"]);
-    engine.args(session.global.flag(&DEBUG).then_some("--debug"));
-    engine.args(session.global.flag(&SYSTEMD_CGROUP).then_some("--systemd-cgroup"));
-    if let Some(manager) = session.global.value(&CGROUP_MANAGER) {
-        engine.args(["--cgroup-manager", manager]);
-    }
-    if let Some(rootless) = session.global.value(&ROOTLESS) {
-        engine.args(["--rootless", rootless]);
-    }
+    engine::add_global_options(session, &mut engine);
     engine.arg("run").args(matches.get_flag("keep").then_some("--keep"));
     engine.arg("--bundle").arg(directory).arg(name);
     if !matches.get_flag("interactive") && !matches.get_flag("tty") {
@@ -105,33 +98,19 @@ pub(super) fn run(
 pub(super) fn clear(session: &Session<'_>, directory: &Path) -> Result<()> {
     // Where the state cannot be read the engine has made nothing either.
     let Ok(Some(id)) = container_of(session, directory) else { return Ok(()) };
-    let status = engine(session)?.args(["delete", "--force", &id]).status().map_err(cannot_run)?;
+    let status =
+        engine::command(session, ENGINE)?.args(["delete", "--force", &id]).status().map_err(cannot_run)?;
     match status.success() {
         true => Ok(()),
         false => Err(Failure::new(format!("container {id} is left: masu delete --force {id}"))),
     }
 }
 
-fn cannot_run(error: std::io::Error) -> Failure {
-    Failure::new(format!("run the engine: {error}"))
-}
-
-/// The engine that belongs to this program: beside it, or where `../libexec/masu/` leads back to. Never PATH's, which is
-/// another version perhaps.
-fn engine(session: &Session<'_>) -> Result<Command> {
-    let own = std::env::current_exe().map_err(|error| Failure::new(format!("/proc/self/exe: {error}")))?;
-    let directory = own.parent().unwrap_or(Path::new("/"));
-    let places = [directory.join("masu"), directory.join("../../bin/masu")];
-    let path = places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        let message = format!("the engine is missing: {}", directory.join("masu").display());
-        Failure::with_hint(message, "install masu and masu-tools side by side")
-    })?;
-    let mut engine = Command::new(path);
-    engine.arg("--root").arg(&session.root.path);
-    Ok(engine)
-}
-
-fn wait(mut child: Child, signals: &Signals) -> Result<u8> {
+/// Waits for the engine, and hands signals on that reached us alone.
+///
+/// # Errors
+/// When it cannot be waited for.
+pub(crate) fn wait(mut child: Child, signals: &Signals) -> Result<u8> {
     let pid = Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| failed("pidfd_open", errno))?;
     loop {

@@ -5,7 +5,7 @@
 //! namespace of their own, which the engine is run in; the container's user namespace lies within that one.
 
 mod configure;
-mod foreground;
+pub(crate) mod foreground;
 mod names;
 mod options;
 mod values;
