@@ -119,7 +119,7 @@ mod tests {
     use super::super::document::document;
     use super::*;
 
-    const PLAIN: Style = Style { width: Some(90), colours: false };
+    const PLAIN: Style = Style { width: Some(83), colours: false };
 
     #[test]
     fn every_span_has_a_bar_where_it_lies() {
