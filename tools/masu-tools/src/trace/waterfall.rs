@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(
             draw(&document, PLAIN),
             "1.000 ms to the end of the start; steps of masu-init: 1\n\n\
-             \x20begin ms    took ms                                     who     what     origin\n\
+             \x20begin ms    took ms                                    who     what     origin\n\
              \x20   0.000      0.500  ████████████████                  engine  Clone    of.Clone\n\
              \x20   0.500      0.500                  ░░░░░░░░░░░░░░░░  engine  Attend   of.Attend\n\
              \x20   0.750      0.250                          ████████  init    Unshare  of.Unshare\n"
