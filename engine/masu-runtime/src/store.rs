@@ -45,8 +45,10 @@ pub(crate) const FIFO: &str = "start.fifo";
 const PATIENCE: i64 = 10_000_000_000;
 const PAUSE_MIN: i64 = 100_000;
 const PAUSE_MAX: i64 = 20_000_000;
-/// How many times more one looks for a state before one says that there is none.
-const LOOKS: u32 = 10;
+/// How long one looks for a state before one says that there is none, in nanoseconds: in a directory that is empty, whose
+/// maker may have it and not yet its lock, and in one with a lock that was let go of.
+const PATIENCE_EMPTY: i64 = 1_000_000_000;
+const PATIENCE_MADE: i64 = 1_000_000;
 
 /// The root directory of the containers.
 #[derive(Debug, Clone)]
@@ -131,6 +133,14 @@ impl Directory {
         Ok(status.st_nlink > 0)
     }
 
+    /// How long a state that is missing may still come.
+    fn patience(&self) -> i64 {
+        // Opened anew: a descriptor's directory is read but once.
+        let names = rustix::fs::openat(&self.fd, c".", DIRECTORY, Mode::empty());
+        let empty = names.and_then(|fd| file_names(&fd)).is_ok_and(|names| names.is_empty());
+        if empty { PATIENCE_EMPTY } else { PATIENCE_MADE }
+    }
+
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         use rustix::fd::AsFd;
         files::replace(self.fd.as_fd(), name, bytes, 0o600).doing(|| format!("write {name}"))
@@ -195,7 +205,7 @@ impl Store {
     /// [`Error::NotFound`], or [`Error::Damaged`] when its state cannot be read.
     pub fn load(&self, id: &str) -> Result<Container> {
         let directory = self.open(id)?;
-        let mut tries = LOOKS;
+        let (mut pause, mut waited) = (PAUSE_MIN, 0);
         loop {
             let read = read_record(id, &directory);
             let locked = match &read {
@@ -211,9 +221,10 @@ impl Store {
                     return Err(Error::NotFound { id: id.into() });
                 }
                 // Its maker may have it, and not yet its lock, or have written the state since we looked.
-                Err(Error::Damaged { .. }) if tries > 0 => {
-                    tries -= 1;
-                    sleep(PAUSE_MIN);
+                Err(Error::Damaged { .. }) if waited < directory.patience() => {
+                    sleep(pause);
+                    waited += pause;
+                    pause = (pause * 2).min(PAUSE_MAX);
                 }
                 outcome => return Ok(Container::new(outcome?, directory, locked)),
             }

@@ -30,6 +30,12 @@ impl Scratch {
         Self(path)
     }
 
+    /// Its name, which nothing else on the machine has.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.0.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
     /// A path in it.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

@@ -36,7 +36,8 @@ impl Bundle {
         *process.get_mut("terminal").unwrap() = false.into();
         *process.get_mut("args").unwrap() = json!(["/bin/sh", "-c", script]);
         std::fs::write(&path, config.to_string()).unwrap();
-        let id = format!("masu-bundle-{}-{name}", std::process::id());
+        // Not the bundle's name alone: other tests of this process have bundles of the same name, and the same cgroup.
+        let id = format!("{}-{name}", self.masu.scratch.name());
         let words = ["--root", &self.path("state"), "run", "--bundle", &self.path(name), &id];
         run(runtime, &words)
     }

@@ -150,8 +150,8 @@ fn states(suite: &mut Suite) {
         receiver.receive()?;
         let file = bench.path("pid");
         let options = ["--pid-file", &file.to_string_lossy()];
-        let running = container.exec_with(&options, &["mkdir", "/dev/shm/x"]).spawn()?;
-        let (text, listener) = receiver.receive()?;
+        let mut running = container.exec_with(&options, &["mkdir", "/dev/shm/x"]).spawn()?;
+        let (text, listener) = receiver.receive_of(&mut running)?;
         let told: Value = serde_json::from_str(&text)?;
         ensure_eq!(told["state"]["status"], "running");
         ensure_eq!(told["state"]["pid"], container.pid()?);
@@ -176,8 +176,8 @@ fn receivers(suite: &mut Suite) {
         if variable {
             call = call.env("RUN_OCI_SECCOMP_RECEIVER", &path);
         }
-        let running = call.spawn()?;
-        let (text, listener) = receiver.receive()?;
+        let mut running = call.spawn()?;
+        let (text, listener) = receiver.receive_of(&mut running)?;
         ensure_eq!(serde_json::from_str::<Value>(&text)?.get("metadata"), None);
         let _agent = Agent::answer(listener)?;
         let output = running.wait()?.exits_with(1)?;
