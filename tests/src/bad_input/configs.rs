@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::refused;
 use crate::harness::config::Config;
-use crate::harness::{Bench, Check, Suite, ensure_eq};
+use crate::harness::{Bench, Check, Suite, ensure_eq, host};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
@@ -22,6 +22,24 @@ pub(crate) fn add(suite: &mut Suite) {
             Ok(())
         });
     }
+    suite.case("a cgroup that cannot be written to", |bench| {
+        let mut bundle = bench.bundle()?;
+        bundle.config.args(&["true"]).set("/linux/resources/pids", json!({"limit": 5}));
+        bundle.write()?;
+        // The same mount, read-only, for the runtime alone.
+        let script = format!(
+            "for one in {cgroups} {cgroups}/*; do mountpoint -q $one && mount -o remount,bind,ro $one; done; \
+             exec {} run --bundle {} {}",
+            bench.command_line(),
+            bundle.dir.display(),
+            bundle.name,
+            cgroups = host::CGROUPS,
+        );
+        let call = bench.program("unshare").args(["--mount", "sh", "-c", &script]);
+        refused(bench, "a cgroup that cannot be written to", call, 1, &["read-only file system"])?;
+        ensure_eq!(fs::read_dir(&bench.root)?.count(), 0, "state was left");
+        Ok(())
+    });
     programs(suite);
 }
 
@@ -290,7 +308,170 @@ const WRONG: &[Wrong] = &[
         },
         &[],
     ),
+    Wrong(
+        "an id map whose ranges overlap outside",
+        |c| {
+            c.user_namespace();
+            c.push("/linux/gidMappings", json!({"containerID": 70_000, "hostID": 100_005, "size": 10}));
+        },
+        &[],
+    ),
+    Wrong(
+        "an id map of nothing",
+        |c| {
+            c.user_namespace().set("/linux/uidMappings/0/size", 0);
+        },
+        &[],
+    ),
+    Wrong(
+        "an id map beyond the last id",
+        |c| {
+            c.user_namespace().set("/linux/uidMappings/0/size", u32::MAX);
+        },
+        &[],
+    ),
+    Wrong(
+        "a user whom the id map leaves out",
+        |c| {
+            c.user_namespace().set("/process/user/uid", 4_000_000);
+        },
+        &[],
+    ),
+    Wrong(
+        "a blockIO weight above the scale",
+        |c| {
+            c.set("/linux/resources/blockIO", json!({"weight": 1001}));
+        },
+        &[],
+    ),
+    Wrong(
+        "a blockIO weight beyond 16 bits",
+        |c| {
+            c.set("/linux/resources/blockIO", json!({"weight": 70_000}));
+        },
+        &["weight"],
+    ),
+    Wrong(
+        "cpu shares below zero",
+        |c| {
+            c.set("/linux/resources/cpu", json!({"shares": -1}));
+        },
+        &["shares"],
+    ),
+    Wrong(
+        "a cpu period that the kernel has not",
+        |c| {
+            c.set("/linux/resources/cpu", json!({"quota": 5000, "period": 1}));
+        },
+        &["invalid argument"],
+    ),
+    Wrong(
+        "a CPU that is not there",
+        |c| {
+            c.set("/linux/resources/cpu", json!({"cpus": "4095"}));
+        },
+        &["cpuset.cpus"],
+    ),
+    Wrong(
+        "a memory node that is not there",
+        |c| {
+            c.set("/linux/resources/cpu", json!({"mems": "63"}));
+        },
+        &["cpuset.mems"],
+    ),
+    Wrong(
+        "a list of CPUs that is a word",
+        |c| {
+            c.set("/linux/resources/cpu", json!({"cpus": "many"}));
+        },
+        &[],
+    ),
+    Wrong(
+        "a throttle of a device that is not there",
+        |c| {
+            let device = json!([{"major": 4095, "minor": 77, "rate": 1}]);
+            c.set("/linux/resources/blockIO", json!({"throttleReadBpsDevice": device}));
+        },
+        &["no such device"],
+    ),
+    Wrong(
+        "a device without a number",
+        |c| {
+            c.push("/linux/devices", json!({"path": "/dev/x", "type": "c", "minor": 1}));
+        },
+        &[],
+    ),
+    Wrong(
+        "a device beyond the kernel's numbers",
+        |c| {
+            c.push("/linux/devices", json!({"path": "/dev/x", "type": "c", "major": 4096, "minor": 1}));
+        },
+        &[],
+    ),
+    Wrong(
+        "a bound device that is not there",
+        |c| {
+            c.mount("/dev/nothing", "bind", "/dev/no-such-device", &["bind"]);
+        },
+        &["no-such-device", "no such file or directory"],
+    ),
+    Wrong(
+        "an unknown seccomp architecture",
+        |c| {
+            filter(c).set("/linux/seccomp/architectures", json!(["SCMP_ARCH_NOPE"]));
+        },
+        &["NOPE"],
+    ),
+    Wrong(
+        "an unknown seccomp action",
+        |c| {
+            filter(c).set("/linux/seccomp/syscalls/0/action", "SCMP_ACT_NOPE");
+        },
+        &["SCMP_ACT_NOPE"],
+    ),
+    Wrong(
+        "an unknown seccomp default action",
+        |c| {
+            filter(c).set("/linux/seccomp/defaultAction", "SCMP_ACT_NOPE");
+        },
+        &["SCMP_ACT_NOPE"],
+    ),
+    Wrong(
+        "an unknown seccomp flag",
+        |c| {
+            filter(c).set("/linux/seccomp/flags", json!(["SECCOMP_FILTER_FLAG_NOPE"]));
+        },
+        &["SECCOMP_FILTER_FLAG_NOPE"],
+    ),
+    Wrong(
+        "an unknown seccomp operator",
+        |c| {
+            let compared = json!([{"index": 0, "value": 1, "op": "SCMP_CMP_NOPE"}]);
+            filter(c).set("/linux/seccomp/syscalls/0/args", compared);
+        },
+        &["SCMP_CMP_NOPE"],
+    ),
+    Wrong(
+        "a page size that is not there",
+        |c| {
+            c.set("/linux/resources/hugepageLimits", json!([{"pageSize": "3MB", "limit": 0}]));
+        },
+        &["hugetlb"],
+    ),
+    Wrong(
+        "a limit without its controller",
+        |c| {
+            c.set("/linux/resources/rdma", json!({"mlx5_1": {"hcaHandles": 3}}));
+        },
+        &["rdma"],
+    ),
 ];
+
+/// A filter that is right.
+fn filter(config: &mut Config) -> &mut Config {
+    let rules = json!([{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]);
+    config.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}))
+}
 
 fn programs(suite: &mut Suite) {
     for (sentence, program, phrases) in PROGRAMS {

@@ -94,6 +94,86 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
         "masu: linux.sysctl: write \"1\" to /proc/sys/net/no/such: open: no such file or directory (ENOENT)",
     ),
     ("an id map that overlaps itself", "masu: linux.uidMappings[1]: overlaps linux.uidMappings[0]"),
+    ("an id map whose ranges overlap outside", "masu: linux.gidMappings[1]: overlaps linux.gidMappings[0]"),
+    ("an id map of nothing", "masu: linux.uidMappings[0].size: is 0"),
+    (
+        "an id map beyond the last id",
+        "masu: linux.uidMappings[0].hostID: 100000 and a size of 4294967295 pass the last ID",
+    ),
+    (
+        "a user whom the id map leaves out",
+        "masu: process.user.uid: 4000000 is not mapped by linux.uidMappings",
+    ),
+    (
+        "a blockIO weight above the scale",
+        "masu: linux.resources.blockIO.weight: write \"1001\" to blkio.weight of cgroup \"/ID\": numerical result out of range (ERANGE)",
+    ),
+    (
+        "a blockIO weight beyond 16 bits",
+        "masu: linux.resources.blockIO.weight: expected an integer from 0 to 65535, found number 70000",
+    ),
+    (
+        "cpu shares below zero",
+        "masu: linux.resources.cpu.shares: expected an integer from 0 to 18446744073709551615, found number -1",
+    ),
+    (
+        "a cpu period that the kernel has not",
+        "masu: linux.resources.cpu.period: write \"1\" to cpu.cfs_period_us of cgroup \"/ID\": invalid argument (EINVAL)\nhint: the period is 1000 to 1000000, quota at least 1000, both within the parent cgroup's, and the burst no larger than the quota",
+    ),
+    (
+        "a CPU that is not there",
+        "masu: linux.resources.cpu.cpus: write \"4095\" to cpuset.cpus of cgroup \"/ID\": numerical result out of range (ERANGE)\nhint: only CPUs and memory nodes that are online and that the parent cgroup has",
+    ),
+    (
+        "a memory node that is not there",
+        "masu: linux.resources.cpu.mems: write \"63\" to cpuset.mems of cgroup \"/ID\": invalid argument (EINVAL)\nhint: only CPUs and memory nodes that are online and that the parent cgroup has",
+    ),
+    (
+        "a list of CPUs that is a word",
+        "masu: linux.resources.cpu.cpus: write \"many\" to cpuset.cpus of cgroup \"/ID\": invalid argument (EINVAL)\nhint: only CPUs and memory nodes that are online and that the parent cgroup has",
+    ),
+    (
+        "a throttle of a device that is not there",
+        "masu: linux.resources.blockIO.throttleReadBpsDevice[0]: write \"4095:77 1\" to blkio.throttle.read_bps_device of cgroup \"/ID\": no such device (ENODEV)\nhint: no such block device, or only its whole disk can be limited",
+    ),
+    ("a device without a number", "masu: linux.devices[0].major: required, but missing"),
+    ("a device beyond the kernel's numbers", "masu: linux.devices[0].major: 4096 is not within 0 to 4095"),
+    (
+        "a bound device that is not there",
+        "masu: mounts[7]: open_tree \"/dev/no-such-device\": no such file or directory (ENOENT)",
+    ),
+    (
+        "an unknown seccomp architecture",
+        "masu: linux.seccomp.architectures[0]: unknown architecture \"SCMP_ARCH_NOPE\"; there are SCMP_ARCH_AARCH64, SCMP_ARCH_ARM, SCMP_ARCH_LOONGARCH64, SCMP_ARCH_M68K, SCMP_ARCH_MIPS, SCMP_ARCH_MIPS64, SCMP_ARCH_MIPS64N32, SCMP_ARCH_MIPSEL, SCMP_ARCH_MIPSEL64, SCMP_ARCH_MIPSEL64N32, SCMP_ARCH_PARISC, SCMP_ARCH_PARISC64, SCMP_ARCH_PPC, SCMP_ARCH_PPC64, SCMP_ARCH_PPC64LE, SCMP_ARCH_RISCV64, SCMP_ARCH_S390, SCMP_ARCH_S390X, SCMP_ARCH_SH, SCMP_ARCH_SHEB, SCMP_ARCH_X32, SCMP_ARCH_X86, SCMP_ARCH_X86_64",
+    ),
+    (
+        "an unknown seccomp action",
+        "masu: linux.seccomp.syscalls[0].action: unknown action \"SCMP_ACT_NOPE\"; there are SCMP_ACT_ALLOW, SCMP_ACT_ERRNO, SCMP_ACT_KILL, SCMP_ACT_KILL_PROCESS, SCMP_ACT_KILL_THREAD, SCMP_ACT_LOG, SCMP_ACT_NOTIFY, SCMP_ACT_TRACE, SCMP_ACT_TRAP",
+    ),
+    (
+        "an unknown seccomp default action",
+        "masu: linux.seccomp.defaultAction: unknown action \"SCMP_ACT_NOPE\"; there are SCMP_ACT_ALLOW, SCMP_ACT_ERRNO, SCMP_ACT_KILL, SCMP_ACT_KILL_PROCESS, SCMP_ACT_KILL_THREAD, SCMP_ACT_LOG, SCMP_ACT_NOTIFY, SCMP_ACT_TRACE, SCMP_ACT_TRAP",
+    ),
+    (
+        "an unknown seccomp flag",
+        "masu: linux.seccomp.flags[0]: unknown flag \"SECCOMP_FILTER_FLAG_NOPE\"; there are SECCOMP_FILTER_FLAG_LOG, SECCOMP_FILTER_FLAG_SPEC_ALLOW, SECCOMP_FILTER_FLAG_TSYNC, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+    ),
+    (
+        "an unknown seccomp operator",
+        "masu: linux.seccomp.syscalls[0].args[0].op: unknown operator \"SCMP_CMP_NOPE\"; there are SCMP_CMP_EQ, SCMP_CMP_GE, SCMP_CMP_GT, SCMP_CMP_LE, SCMP_CMP_LT, SCMP_CMP_MASKED_EQ, SCMP_CMP_NE",
+    ),
+    (
+        "a page size that is not there",
+        "masu: linux.resources.hugepageLimits[0]: write \"0\" to hugetlb.3MB.max of cgroup \"/ID\": no such file or directory (ENOENT)\nhint: the page sizes of this host are in /sys/kernel/mm/hugepages",
+    ),
+    (
+        "a limit without its controller",
+        "masu: linux.resources.rdma[\"mlx5_1\"]: the rdma controller is not available: no hierarchy with it is mounted",
+    ),
+    (
+        "a cgroup that cannot be written to",
+        "masu: mkdir /sys/fs/cgroup/pids/ID: read-only file system (EROFS)\nhint: the cgroups are read-only here, as in a container without cgroups of its own: --rootless true does without them",
+    ),
     (
         "a program that is not on PATH (create)",
         "masu: exec: \"no-such-program\": executable file not found in $PATH",
