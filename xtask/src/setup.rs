@@ -3,11 +3,13 @@
 mod apt;
 mod cargo_deny;
 mod cri_client;
+mod runtime_spec;
 mod runtimes;
 
 pub(crate) use apt::debian_mirror;
 pub(crate) use cargo_deny::install as cargo_deny;
 pub(crate) use cri_client::install as cri_client;
+pub(crate) use runtime_spec::install as runtime_spec;
 pub(crate) use runtimes::install as newest_runtimes;
 
 use anyhow::{Context, Result, bail};

@@ -154,6 +154,7 @@ fn prove_without_allocator() -> Result<()> {
 const PROPERTY_SEED: &str = "PROPTEST_RNG_SEED";
 
 fn unit() -> Result<Tally> {
+    setup::runtime_spec()?;
     let test = ["test", "--quiet", "--locked", "--workspace", "--no-fail-fast"];
     let seed = |command: &mut Command| {
         let seed = std::env::var(PROPERTY_SEED).unwrap_or_else(|_| "1".to_owned());
