@@ -8,6 +8,7 @@
 mod chart;
 mod contender;
 mod figures;
+mod floor;
 mod machine;
 mod namespace;
 mod report;
@@ -19,6 +20,7 @@ use crate::{build, project};
 use anyhow::{Context, Result, bail};
 use contender::{Contender, Probe};
 use figures::{Figures, Row};
+pub(crate) use floor::floor_is_a_container;
 use scratch::Scratch;
 use std::path::PathBuf;
 use std::process::Command;

@@ -66,6 +66,13 @@ pub(crate) fn probe_cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// Cargo in the workspace of what the benchmark takes for the kernel's own limit.
+pub(crate) fn floor_cargo(arguments: &[&str]) -> Command {
+    let mut command = cargo(arguments);
+    command.current_dir(root().join("bench/floor")).env("CARGO_TARGET_DIR", target().join("floor"));
+    command
+}
+
 /// Cargo in the workspace of the fuzz targets, whose compiler flags are its own.
 pub(crate) fn fuzz_cargo(arguments: &[&str]) -> Command {
     let mut command = cargo(arguments);

@@ -2,7 +2,7 @@
 
 use super::open_folder::{OpenFolder, as_nobody};
 use super::tally::{Tally, run_counting};
-use crate::{demo, project, setup};
+use crate::{bench, demo, project, setup};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ pub(super) struct Check {
     pub(super) run: fn() -> Result<Tally>,
 }
 
-pub(super) const ALL: [Check; 8] = [
+pub(super) const ALL: [Check; 9] = [
     Check { name: "fmt", run: fmt },
     Check { name: "clippy", run: clippy },
     Check { name: "doc", run: doc },
@@ -22,6 +22,7 @@ pub(super) const ALL: [Check; 8] = [
     Check { name: "init", run: init },
     Check { name: "unit", run: unit },
     Check { name: "images", run: images },
+    Check { name: "floor", run: floor },
     Check { name: "demo", run: demo },
 ];
 
@@ -33,7 +34,13 @@ const IMAGE_TESTS: &str = "masu-image-tests";
 
 fn fmt() -> Result<Tally> {
     let fmt = ["fmt", "--all", "--check"];
-    let workspaces = [project::cargo, project::engine_cargo, project::probe_cargo, project::fuzz_cargo];
+    let workspaces = [
+        project::cargo,
+        project::engine_cargo,
+        project::probe_cargo,
+        project::floor_cargo,
+        project::fuzz_cargo,
+    ];
     for mut command in workspaces.map(|cargo| cargo(&fmt)) {
         project::run(&mut command)?;
     }
@@ -54,6 +61,7 @@ fn clippy() -> Result<Tally> {
         project::run(project::engine_cargo(&clippy).args(["--features", "trace"]).args(deny))?;
     }
     project::run(project::probe_cargo(&["clippy", "--quiet", "--locked"]).args(deny))?;
+    project::run(project::floor_cargo(&["clippy", "--quiet", "--locked"]).args(deny))?;
     project::run(project::fuzz_cargo(&["clippy", "--quiet", "--locked"]).args(deny))?;
     Ok(Tally::ONE)
 }
@@ -173,6 +181,11 @@ fn unit() -> Result<Tally> {
 fn images() -> Result<Tally> {
     let test = ["test", "--quiet", "--locked", "--package", IMAGE_TESTS, "--no-fail-fast"];
     run_counting(&mut project::cargo(&test))
+}
+
+/// What the benchmark compares with is a container, or the comparison is none.
+fn floor() -> Result<Tally> {
+    Ok(if bench::floor_is_a_container(&project::bin().join("masu"))? { Tally::ONE } else { Tally::default() })
 }
 
 /// The tour checks itself. It is taken as whoever runs the tests and, by root, as an ordinary user too.
