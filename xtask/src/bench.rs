@@ -1,41 +1,67 @@
-//! `cargo xtask bench`: masu beside Debian's newest crun and runc, in one run.
+//! `cargo xtask bench`: masu beside Debian's newest crun and runc and beside the kernel's own limit, in one run.
 //!
-//! Machines differ from minute to minute, so the runtimes take turns: blocks of 20, the first of each thrown
-//! away, in rotating order (hot), and single runs after 1.5 s of idleness (cold), which is when the kernel's
-//! grace periods show. A median is what is told. All of them see only the v1 hierarchies, in a private mount
-//! namespace: crun refuses a hybrid layout.
+//! Machines differ from minute to minute, so all take turns, see `blocks.rs`; cold is what follows a second in which the
+//! machine did nothing, which is when the kernel's grace periods show. All of them see only the v1 hierarchies, in a private
+//! mount namespace: crun refuses a hybrid layout. `section.rs` has the list of what is measured.
 
+mod aims;
+mod blocks;
 mod chart;
+mod commands;
 mod contender;
 mod figures;
 mod floor;
 mod machine;
+mod many;
+mod memory;
 mod namespace;
+mod noise;
 mod report;
-mod sample;
+mod run;
 mod scratch;
+mod section;
+mod variant;
 
 use crate::setup::{self, Consent};
 use crate::{build, project};
 use anyhow::{Context, Result, bail};
 use contender::{Contender, Probe};
-use figures::{Figures, Row};
+use figures::Figures;
+use floor::Floor;
 pub(crate) use floor::floor_is_a_container;
 use scratch::Scratch;
+use section::{Field, Findings, Section};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
+
+/// For so long the machine is watched before anything is measured.
+const WATCH: Duration = Duration::from_secs(2);
+/// Of its time, what may go to others.
+const BUSY_MAX: f64 = 0.03;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Compare with the figures of an earlier run, a copy of target/bench.json
+    /// Only the parts with these words in their names; `--list` names them
+    #[arg(value_name = "PART")]
+    parts: Vec<String>,
+    /// Name the parts of the benchmark and measure nothing
+    #[arg(long)]
+    list: bool,
+    /// Compare with the figures of an earlier run, a copy of target/bench/bench.json
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Measure through podman, Docker, containerd and its CRI instead, and print a table
-    #[arg(long, conflicts_with = "baseline")]
+    #[arg(long, conflicts_with_all = ["baseline", "parts", "list"])]
     engines: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let parts = section::select(&arguments.parts)?;
+    if arguments.list {
+        parts.iter().for_each(|part| println!("{}", part.name));
+        return Ok(());
+    }
     if !rustix::process::geteuid().is_root() {
         bail!("the benchmark compares what root's engines do\nhint: run it as root");
     }
@@ -43,27 +69,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return engines();
     }
     let baseline = arguments.baseline.as_deref().map(Figures::read).transpose()?;
-    setup::debian_packages(&[setup::Need::Tests], Consent::new(false))?;
-    let newest = setup::newest_runtimes()?;
-    let runtimes = [("masu", build::build()?), ("crun", newest.crun), ("runc", newest.runc)];
-    let probe = Probe::build()?;
-    namespace::enter_v1_only()?;
-    // Containers that outlive their runtime become our children, so that their end can be waited for.
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("become a subreaper")?;
-    let scratch = Scratch::create()?;
-    let contenders: Vec<_> = runtimes
-        .into_iter()
-        .map(|(name, path)| Contender::prepare(name, path, &scratch, &probe))
-        .collect::<Result<_>>()?;
-    let rows = measure(&contenders, &probe)?;
-    let figures = Figures { machine: machine::describe()?, versions: versions(&contenders), rows };
-    scratch.remove()?;
+    let figures = measure(&parts)?;
     print!("{}", report::table(&figures));
     if let Some(baseline) = &baseline {
         print!("\n{}", report::comparison(baseline, &figures));
     }
-    figures.write(&project::target().join("bench.json"))?;
-    report::write_documents(&figures)
+    print!("\n{}", report::aims(&figures));
+    report::write(&figures, parts.len() == section::ALL.len())
 }
 
 /// The same runtimes, called by engines.
@@ -82,29 +94,43 @@ fn engines() -> Result<()> {
     project::run(&mut tests)
 }
 
-fn versions(contenders: &[Contender]) -> Vec<String> {
-    contenders.iter().map(|contender| contender.version.clone()).collect()
-}
-
-fn measure(contenders: &[Contender], probe: &Probe) -> Result<Vec<Row>> {
+fn measure(parts: &[&Section]) -> Result<Figures> {
+    setup::debian_packages(&[setup::Need::Tests], Consent::new(false))?;
+    let newest = setup::newest_runtimes()?;
+    let masu = build::engine()?;
+    let probe = Probe::build()?;
+    let mut findings = Findings::default();
+    let busy = noise::watch(WATCH)?;
+    if busy > BUSY_MAX {
+        findings
+            .noise
+            .push(format!("before it began others had {:.0} % of the machine's time", busy * 100.0));
+    }
+    namespace::enter_v1_only()?;
+    // Containers that outlive their runtime become our children, so that their end can be waited for.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("become a subreaper")?;
+    let scratch = Scratch::create()?;
+    let config = floor::default_config(&masu, &scratch.path)?;
+    let runtime = |name, path| Contender::runtime(name, path, &config, &scratch, &probe);
+    let mut contenders = vec![runtime("masu", masu.clone())?];
+    match Floor::build()? {
+        Some(floor) => {
+            floor.prove_equal(&masu, &scratch.path)?;
+            contenders.push(Contender::floor(floor, &config, &scratch, &probe)?);
+        }
+        None => findings.notes.push("no floor: it knows version 1 hierarchies alone".to_owned()),
+    }
+    contenders.push(runtime("crun", newest.crun)?);
+    contenders.push(runtime("runc", newest.runc)?);
+    let field = Field { contenders, probe, scratch };
     let mut rows = Vec::new();
-    progress("spawning an empty program");
-    rows.extend(sample::spawn(probe)?);
-    progress("run, hot");
-    rows.extend(sample::run_hot(contenders)?);
-    progress("run, cold");
-    rows.push(sample::run_cold(contenders)?);
-    progress("create to delete, hot");
-    rows.extend(sample::cycle_hot(contenders)?);
-    progress("create to delete, cold");
-    rows.extend(sample::cycle_cold(contenders)?);
-    progress("32 at once");
-    rows.push(sample::concurrent(contenders)?);
-    progress("memory");
-    rows.push(sample::peak_memory(contenders, probe)?);
-    Ok(rows)
-}
-
-fn progress(what: &str) {
-    eprintln!("measuring: {what}");
+    for part in parts {
+        eprintln!("measuring: {}", part.name);
+        let measured = (part.measure)(&field, &mut findings);
+        rows.extend(measured.with_context(|| format!("measure {}", part.name))?);
+    }
+    let versions = field.contenders.iter().map(|contender| contender.version.clone()).collect();
+    let Findings { noise, notes } = findings;
+    field.scratch.remove()?;
+    Ok(Figures { machine: machine::describe()?, versions, noise, notes, rows })
 }

@@ -33,8 +33,13 @@ pub(crate) fn build() -> Result<PathBuf> {
     install(&built, TRACING)?;
     project::run(project::cargo(&build).args(["--package", COMPANION]))?;
     install(&project::target().join("release").join(COMPANION), COMPANION)?;
-    project::run(&mut project::engine_cargo(&build))?;
-    install(&built, "masu")
+    engine()
+}
+
+/// Builds the engine alone and gives its path.
+pub(crate) fn engine() -> Result<PathBuf> {
+    project::run(&mut project::engine_cargo(&["build", "--release", "--locked"]))?;
+    install(&project::target().join("engine/release/masu"), "masu")
 }
 
 /// Puts a program that cargo has built where the others are.

@@ -1,5 +1,6 @@
 //! `peak PROGRAM [ARG…]`: runs a program and writes `/proc/PID/status` of every process of it to standard
-//! output, read while the process exits: `VmHWM` is wanted. The program's own standard output is joined to standard error.
+//! output, read while the process exits: `VmHWM` is wanted. A last line `Calls:` has the number of their system calls.
+//! The program's own standard output is joined to standard error.
 //!
 //! Why not `ru_maxrss`: it survives exec, so a small program would be charged with the memory of whoever started
 //! it; and since Linux 6.2 it is summed up in batches per CPU, which is more than the whole of a small process.
@@ -41,10 +42,15 @@ const PTRACE: usize = 101;
 const EXIT_GROUP: usize = 231;
 
 const TRACEME: usize = 0;
-const CONT: usize = 7;
+const SYSCALL: usize = 24;
 const SETOPTIONS: usize = 0x4200;
-/// `PTRACE_O_TRACE{FORK,VFORK,CLONE,EXEC,EXIT}`: follow everybody, and stop before an exit.
-const FOLLOW: usize = 0x02 | 0x04 | 0x08 | 0x10 | 0x40;
+/// `PTRACE_O_TRACE{FORK,VFORK,CLONE,EXEC,EXIT}`: follow everybody, and stop before an exit. `PTRACE_O_TRACESYSGOOD`: a stop
+/// at a system call is [`AT_CALL`], and no SIGTRAP.
+const FOLLOW: usize = 0x01 | 0x02 | 0x04 | 0x08 | 0x10 | 0x40;
+const AT_CALL: u32 = 0x80 | SIGTRAP;
+/// `PTRACE_GET_SYSCALL_INFO` (Linux 5.3); the first byte of its answer is this at the entry of a call.
+const GET_SYSCALL_INFO: usize = 0x420e;
+const AT_ENTRY: u8 = 1;
 const EVENT_EXIT: u32 = 6;
 /// More than any `status` file; where it is not, the line is in the first half anyway.
 const ROOM: usize = 4096;
@@ -101,6 +107,7 @@ fn become_tracee(argv: *const usize, envp: *const usize) -> ! {
 /// let go when we exit.
 fn follow(child: isize) -> usize {
     let mut options_are_set = false;
+    let mut calls = 0;
     loop {
         let mut status = 0u32;
         // SAFETY: wait4 writes an int, which has room here; no rusage is asked for.
@@ -111,8 +118,10 @@ fn follow(child: isize) -> usize {
         if status & 0xff != 0x7f {
             match (pid == child, status & 0x7f) {
                 (false, _) => continue,
-                (true, 0) => return (status >> 8 & 0xff) as usize,
-                (true, signal) => return 128 + signal as usize,
+                (true, ended) => {
+                    report_calls(calls);
+                    return if ended == 0 { (status >> 8 & 0xff) as usize } else { 128 + ended as usize };
+                }
             }
         }
         if !options_are_set {
@@ -124,11 +133,36 @@ fn follow(child: isize) -> usize {
         if event == EVENT_EXIT {
             report(pid.cast_unsigned());
         }
+        calls += usize::from(signal == AT_CALL && is_at_entry(pid.cast_unsigned()));
         // The stops of ptrace itself: events, and the SIGSTOP that every new tracee begins with.
-        let passed_on = if event != 0 || matches!(signal, SIGTRAP | SIGSTOP) { 0 } else { signal as usize };
-        // SAFETY: PTRACE_CONT takes a stopped tracee and a signal or 0.
-        unsafe { syscall(PTRACE, CONT, pid.cast_unsigned(), 0, passed_on) };
+        let own = event != 0 || matches!(signal, SIGTRAP | SIGSTOP | AT_CALL);
+        let passed_on = if own { 0 } else { signal as usize };
+        // SAFETY: PTRACE_SYSCALL takes a stopped tracee and a signal or 0.
+        unsafe { syscall(PTRACE, SYSCALL, pid.cast_unsigned(), 0, passed_on) };
     }
+}
+
+/// Whether the stopped process is about to make its call, and not back from it.
+fn is_at_entry(pid: usize) -> bool {
+    let mut info = 0u8;
+    // SAFETY: the call writes as many bytes as it is told there is room for, which is one.
+    let known = unsafe { syscall(PTRACE, GET_SYSCALL_INFO, pid, 1, (&raw mut info) as usize) };
+    known > 0 && info == AT_ENTRY
+}
+
+/// The last line. The container's process and what a runtime leaves behind end before, or are no longer counted.
+fn report_calls(calls: usize) {
+    let mut line = *b"Calls:               \n";
+    let mut rest = calls;
+    for digit in line.iter_mut().take(20).skip(8).rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    // SAFETY: write reads the bytes of the line.
+    unsafe { syscall(WRITE, 1, line.as_ptr() as usize, line.len(), 0) };
 }
 
 /// Copies `/proc/PID/status`; its reader looks for the line.

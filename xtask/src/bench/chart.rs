@@ -5,22 +5,25 @@ use super::figures::Row;
 use super::report::with_unit;
 
 /// Fill colours that differ in lightness too, for print and for the colour-blind.
-const RUNTIMES: [(&str, &str); 3] = [("masu", "#b3472f"), ("crun", "#6f93b8"), ("runc", "#c3cbd4")];
+const RUNTIMES: [(&str, &str); 4] =
+    [("masu", "#b3472f"), ("floor", "#3f4a54"), ("crun", "#6f93b8"), ("runc", "#c3cbd4")];
 /// The rows that tell the story; the table has all of them.
-const ROWS: [&str; 8] = [
+const ROWS: [&str; 10] = [
     "run, hot",
     "run, cold",
     "whole cycle, hot",
     "whole cycle, cold",
     "exec, hot",
-    "32 concurrent runs",
+    "list of 1,000 containers, hot",
+    "64 runs at once",
     "run, CPU time",
     "peak memory of run",
+    "memory of an idle init",
 ];
 
 const WIDTH: usize = 760;
-const LEFT: usize = 170;
-const BAR_WIDTH: f64 = 480.0;
+const LEFT: usize = 200;
+const BAR_WIDTH: f64 = 450.0;
 const BAR: usize = 16;
 const GAP: usize = 18;
 const TOP: usize = 44;
@@ -33,7 +36,7 @@ pub(super) fn svg(rows: &[Row]) -> String {
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
          font-family=\"sans-serif\" font-size=\"12\" role=\"img\">\n\
-         <title>masu, crun and runc: less is better</title>\n\
+         <title>masu, the floor, crun and runc: less is better</title>\n\
          <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
     );
     text += &legend();
@@ -54,7 +57,7 @@ fn legend() -> String {
 }
 
 fn group(row: &Row, y: usize) -> String {
-    let largest = row.values.iter().map(|&(_, value)| value).fold(0.0, f64::max);
+    let largest = row.values.iter().map(|value| value.value).fold(0.0, f64::max);
     let mut text = label(LEFT - 10, y + RUNTIMES.len() * BAR / 2 + 4, "end", &row.name);
     for (index, (name, colour)) in RUNTIMES.iter().enumerate() {
         let Some(value) = row.value(name).filter(|_| largest > 0.0) else { continue };
@@ -77,16 +80,18 @@ fn label(x: usize, y: usize, anchor: &str, words: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::figures::Value;
     use super::*;
 
     #[test]
     fn the_slowest_bar_fills_the_width_and_the_others_are_to_scale() {
-        let values = vec![("masu".to_owned(), 2.0), ("crun".to_owned(), 5.0), ("runc".to_owned(), 20.0)];
-        let chart = svg(&[Row { name: "run, hot".to_owned(), unit: "ms".to_owned(), values }]);
+        let values =
+            [("masu", 2.0), ("crun", 5.0), ("runc", 20.0)].map(|(name, value)| Value::exact(name, value));
+        let chart = svg(&[Row::new("run, hot", "ms", values.to_vec())]);
         for bar in [
-            "y=\"44\" width=\"48.0\" height=\"14\" fill=\"#b3472f\"",
-            "y=\"60\" width=\"120.0\" height=\"14\" fill=\"#6f93b8\"",
-            "y=\"76\" width=\"480.0\" height=\"14\" fill=\"#c3cbd4\"",
+            "y=\"44\" width=\"45.0\" height=\"14\" fill=\"#b3472f\"",
+            "y=\"76\" width=\"112.5\" height=\"14\" fill=\"#6f93b8\"",
+            "y=\"92\" width=\"450.0\" height=\"14\" fill=\"#c3cbd4\"",
         ] {
             assert!(chart.contains(bar), "{bar} in {chart}");
         }

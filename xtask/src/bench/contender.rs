@@ -1,22 +1,23 @@
-//! A runtime with bundles of its own, and its commands.
+//! A runtime with bundles of its own, and its commands. The floor is one too, that can do nothing but `run`.
 
+use super::floor::{self, Floor};
 use super::scratch::Scratch;
-use crate::{bundle, project};
+use super::variant::{PLAIN, Variant};
+use crate::project;
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, WaitOptions, waitpid};
+use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// As many containers as are started at once.
-pub(super) const CONCURRENT: usize = 32;
-
 /// The benchmark's own libc-free programs.
 #[derive(Debug)]
 pub(super) struct Probe {
-    /// Ends at once; waits for a signal when it has an argument.
+    /// Ends at once; waits for a signal when it has an argument, and starts 1,000 others first when it has two.
     pub(super) empty: PathBuf,
-    /// Runs another and tells the peak memory of its processes.
+    /// Runs another, and tells of each process of it the peak memory and how many system calls there were in all.
     pub(super) peak: PathBuf,
 }
 
@@ -29,72 +30,158 @@ impl Probe {
     }
 }
 
+/// What a contender is.
+#[derive(Debug)]
+enum Kind {
+    Runtime(PathBuf),
+    Floor(Floor),
+}
+
 #[derive(Debug)]
 pub(super) struct Contender {
     pub(super) name: &'static str,
     pub(super) version: String,
-    path: PathBuf,
+    kind: Kind,
     folder: PathBuf,
+    /// What `masu spec` writes, with this contender's root.
+    config: Value,
+}
+
+/// A bundle of a contender.
+#[derive(Debug, Clone)]
+pub(super) struct Bundle {
+    path: PathBuf,
+    /// Of the container, and of its cgroup.
+    name: String,
+    arguments: Vec<&'static str>,
 }
 
 impl Contender {
-    /// Makes its bundles: `run-N` with an empty process, `wait` with one that waits. Each has a cgroup of its own
-    /// directly below the top, for where a container without one goes is different in every runtime.
-    pub(super) fn prepare(
+    /// A runtime by its path.
+    pub(super) fn runtime(
         name: &'static str,
         path: PathBuf,
+        config: &Value,
         scratch: &Scratch,
         probe: &Probe,
     ) -> Result<Self> {
         let version = project::output(Command::new(&path).arg("--version"))?;
         let version = version.lines().next().unwrap_or(name).to_owned();
+        Self::prepare(name, version, Kind::Runtime(path), config, scratch, probe)
+    }
+
+    pub(super) fn floor(floor: Floor, config: &Value, scratch: &Scratch, probe: &Probe) -> Result<Self> {
+        Self::prepare("floor", "bench/floor".to_owned(), Kind::Floor(floor), config, scratch, probe)
+    }
+
+    fn prepare(
+        name: &'static str,
+        version: String,
+        kind: Kind,
+        config: &Value,
+        scratch: &Scratch,
+        probe: &Probe,
+    ) -> Result<Self> {
         let folder = scratch.path.join(name);
         let root = folder.join("root");
-        std::fs::create_dir_all(&root).with_context(|| format!("create {}", root.display()))?;
+        floor::make_root(&root)?;
         std::fs::copy(&probe.empty, root.join("true")).context("copy the empty program")?;
-        let this = Self { name, version, path, folder };
-        for number in 0..CONCURRENT {
-            this.write_bundle(&format!("run-{number}"), &["/true"])?;
+        std::fs::copy("/bin/busybox", root.join("busybox")).context("copy /bin/busybox")?;
+        Ok(Self { name, version, kind, folder, config: config.clone() })
+    }
+
+    /// Whether it is a runtime with all commands.
+    pub(super) fn is_runtime(&self) -> bool {
+        matches!(self.kind, Kind::Runtime(_))
+    }
+
+    /// The runtime's own file.
+    pub(super) fn program(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Runtime(path) => Some(path),
+            Kind::Floor(_) => None,
         }
-        this.write_bundle("wait", &["/true", "wait"])?;
-        Ok(this)
     }
 
-    fn write_bundle(&self, bundle: &str, arguments: &[&str]) -> Result<()> {
-        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let mut config = bundle::default_config(&self.folder.join("root").to_string_lossy(), &arguments);
-        if let Some(linux) = config.pointer_mut("/linux").and_then(|linux| linux.as_object_mut()) {
-            let cgroup = format!("/masu-bench-{}-{}-{bundle}", std::process::id(), self.name);
-            linux.insert("cgroupsPath".to_owned(), cgroup.into());
+    /// Whether it can run this variant of the configuration; the floor knows no other than the default one.
+    pub(super) fn knows(&self, variant: &Variant) -> bool {
+        self.is_runtime() || variant.name == PLAIN.name
+    }
+
+    /// Makes a bundle, and gives the one that is there already. Each has a cgroup of its own directly below the top, for
+    /// where a container without one goes is different in every runtime.
+    pub(super) fn bundle(
+        &self,
+        name: &str,
+        arguments: &[&'static str],
+        change: impl FnOnce(&mut Value, &Path) -> Result<()>,
+    ) -> Result<Bundle> {
+        // What an ID may be made of; two names that differ by other characters alone would be the same bundle.
+        let name = name.replace(|character: char| !character.is_ascii_alphanumeric(), "-");
+        let path = self.folder.join(&name);
+        let unique = format!("masu-bench-{}-{}-{name}", std::process::id(), self.name);
+        let bundle = Bundle { path, name: unique, arguments: arguments.to_vec() };
+        if bundle.path.exists() {
+            return Ok(bundle);
         }
-        let folder = self.folder.join(bundle);
-        std::fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
-        std::fs::write(folder.join("config.json"), config.to_string())
-            .with_context(|| format!("write the config.json of {bundle}"))
+        std::fs::create_dir(&bundle.path).with_context(|| format!("create {}", bundle.path.display()))?;
+        let mut config = self.config.clone();
+        let root = self.folder.join("root");
+        floor::set_process(&mut config, &root, &bundle.name, arguments)?;
+        change(&mut config, &root)?;
+        std::fs::write(bundle.path.join("config.json"), config.to_string())
+            .with_context(|| format!("write the config.json of {name}"))?;
+        Ok(bundle)
     }
 
-    pub(super) fn run_arguments(&self, number: usize) -> Vec<String> {
-        let bundle = self.folder.join(format!("run-{number}")).to_string_lossy().into_owned();
-        self.arguments(&["run", "--bundle", &bundle, &format!("run-{number}")])
+    /// `run` of a bundle, from its beginning to its end.
+    pub(super) fn run(&self, bundle: &Bundle) -> Result<Command> {
+        self.run_below(None, bundle)
     }
 
-    /// A container that waits, and the file that its pid will be in.
-    pub(super) fn create(&self) -> Result<(Command, PathBuf)> {
-        let pid_file = self.folder.join("pid");
-        let bundle = self.folder.join("wait").to_string_lossy().into_owned();
-        let file = pid_file.to_string_lossy().into_owned();
-        let create =
-            self.command(&self.arguments(&["create", "--bundle", &bundle, "--pid-file", &file, "wait"]))?;
+    /// The same below a tracer.
+    pub(super) fn run_below(&self, tracer: Option<&Path>, bundle: &Bundle) -> Result<Command> {
+        let run = match &self.kind {
+            Kind::Floor(floor) => floor.command(&self.folder.join("root"), &bundle.name, &bundle.arguments),
+            Kind::Runtime(path) => {
+                let mut run = Command::new(path);
+                run.args(self.arguments(&["run", "--bundle", &bundle.path.to_string_lossy(), &bundle.name]));
+                run
+            }
+        };
+        let mut command = match tracer {
+            None => run,
+            Some(tracer) => {
+                let mut traced = Command::new(tracer);
+                traced.arg(run.get_program()).args(run.get_args());
+                traced
+            }
+        };
+        self.give_streams(&mut command)?;
+        Ok(command)
+    }
+
+    /// `create` of a bundle, and the file that the pid will be in.
+    pub(super) fn create(&self, bundle: &Bundle) -> Result<(Command, PathBuf)> {
+        let pid_file = bundle.path.join("pid");
+        let (path, file) = (bundle.path.to_string_lossy(), pid_file.to_string_lossy());
+        let create = self.command(&["create", "--bundle", &path, "--pid-file", &file, &bundle.name])?;
         Ok((create, pid_file))
     }
 
-    /// A command on that container.
-    pub(super) fn on_waiting(&self, verb: &[&str]) -> Result<Command> {
-        self.command(&self.arguments(verb))
+    /// `VERB [OPTION…] CONTAINER [ARG…]`
+    pub(super) fn on(&self, bundle: &Bundle, verb: &[&str], arguments: &[&str]) -> Result<Command> {
+        let words: Vec<_> = verb.iter().chain([&bundle.name.as_str()]).chain(arguments).copied().collect();
+        self.command(&words)
     }
 
-    pub(super) fn run(&self, number: usize) -> Result<Command> {
-        self.command(&self.run_arguments(number))
+    /// A command of the runtime. Nothing is read from it: a container that outlives its runtime would keep a pipe open.
+    pub(super) fn command(&self, words: &[&str]) -> Result<Command> {
+        let path = self.program().context("the floor has no commands")?;
+        let mut command = Command::new(path);
+        command.args(self.arguments(words));
+        self.give_streams(&mut command)?;
+        Ok(command)
     }
 
     fn arguments(&self, words: &[&str]) -> Vec<String> {
@@ -103,20 +190,11 @@ impl Contender {
         ["--root".to_owned(), state].into_iter().chain(words).collect()
     }
 
-    /// Nothing is read from it: a container that outlives its runtime would keep a pipe open.
-    fn command(&self, arguments: &[String]) -> Result<Command> {
+    fn give_streams(&self, command: &mut Command) -> Result<()> {
         let log = self.log();
         let stderr = File::create(&log).with_context(|| format!("create {}", log.display()))?;
-        let mut command = Command::new(&self.path);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-        Ok(command)
-    }
-
-    /// The runtime under a tracer; what that prints is on standard output.
-    pub(super) fn traced(&self, tracer: &Path) -> Command {
-        let mut command = Command::new(tracer);
-        command.arg(&self.path).args(self.run_arguments(0));
-        command
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        Ok(())
     }
 
     fn log(&self) -> PathBuf {
@@ -138,11 +216,52 @@ impl Contender {
         self.check(command, status)
     }
 
-    fn check(&self, command: &Command, status: ExitStatus) -> Result<()> {
+    pub(super) fn check(&self, command: &Command, status: ExitStatus) -> Result<()> {
         if status.success() {
             return Ok(());
         }
         let stderr = std::fs::read_to_string(self.log()).unwrap_or_default();
         bail!("{}: {status}\n{}", project::words(command), stderr.trim_end())
+    }
+
+    /// A container that waits for signals: created and started, or only created.
+    pub(super) fn live(&self, bundle: &Bundle, started: bool) -> Result<Live<'_>> {
+        let (mut create, pid_file) = self.create(bundle)?;
+        self.time(&mut create)?;
+        let live = Live { contender: self, bundle: bundle.clone(), pid: read_pid(&pid_file)? };
+        if started {
+            self.time(&mut self.on(bundle, &["start"], &[])?)?;
+        }
+        Ok(live)
+    }
+}
+
+/// The pid in a file that a runtime has written.
+pub(super) fn read_pid(file: &Path) -> Result<Pid> {
+    let pid = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    pid.trim().parse().ok().and_then(Pid::from_raw).context("the pid file has no pid")
+}
+
+/// A container that is removed when this value goes.
+#[derive(Debug)]
+pub(super) struct Live<'a> {
+    contender: &'a Contender,
+    pub(super) bundle: Bundle,
+    pub(super) pid: Pid,
+}
+
+impl Live<'_> {
+    /// `VERB [OPTION…] CONTAINER [ARG…]`
+    pub(super) fn command(&self, verb: &[&str], arguments: &[&str]) -> Result<Command> {
+        self.contender.on(&self.bundle, verb, arguments)
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        let delete = self.command(&["delete", "--force"], &[]);
+        // An error is on its way already, or what comes next will meet what is left.
+        delete.ok().and_then(|mut delete| delete.status().ok());
+        waitpid(Some(self.pid), WaitOptions::empty()).ok();
     }
 }

@@ -9,10 +9,16 @@ use std::time::Duration;
 pub(super) const ANY: &str = "any";
 
 /// A whole run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, Default)]
 pub(super) struct Figures {
     pub(super) machine: Vec<String>,
     pub(super) versions: Vec<String>,
+    /// Why the machine was too noisy to judge by these figures; none when it was quiet.
+    #[serde(default)]
+    pub(super) noise: Vec<String>,
+    /// What a runtime could not do, or not as often as wanted.
+    #[serde(default)]
+    pub(super) notes: Vec<String>,
     pub(super) rows: Vec<Row>,
 }
 
@@ -21,28 +27,70 @@ pub(super) struct Figures {
 pub(super) struct Row {
     pub(super) name: String,
     pub(super) unit: String,
-    /// By runtime, in the order of the table's columns.
-    pub(super) values: Vec<(String, f64)>,
+    /// By runtime.
+    pub(super) values: Vec<Value>,
+}
+
+/// What one runtime took.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub(super) struct Value {
+    pub(super) runtime: String,
+    /// The median of times; other figures are what they are.
+    pub(super) value: f64,
+    /// What one of a hundred is above, for times that were measured often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) p99: Option<f64>,
+    /// How often it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) samples: Option<usize>,
+}
+
+impl Value {
+    /// A figure that has no distribution.
+    pub(super) fn exact(runtime: &str, value: f64) -> Self {
+        Self { runtime: runtime.to_owned(), value, p99: None, samples: None }
+    }
+
+    /// Milliseconds: the median and, of a hundred or more, what the slowest in a hundred take.
+    pub(super) fn of_times(runtime: &str, mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let milliseconds = |index: usize| times.get(index).map(|time| time.as_secs_f64() * 1e3);
+        let count = times.len();
+        Self {
+            runtime: runtime.to_owned(),
+            value: milliseconds(count / 2).unwrap_or_default(),
+            p99: milliseconds(count * 99 / 100).filter(|_| count >= 100),
+            samples: Some(count),
+        }
+    }
 }
 
 impl Row {
-    /// Milliseconds.
-    pub(super) fn of_time(name: &str, values: impl IntoIterator<Item = (&'static str, Duration)>) -> Self {
-        let values = values.into_iter().map(|(name, time)| (name.to_owned(), time.as_secs_f64() * 1e3));
-        Self { name: name.to_owned(), unit: "ms".to_owned(), values: values.collect() }
+    pub(super) fn new(name: &str, unit: &str, values: Vec<Value>) -> Self {
+        Self { name: name.to_owned(), unit: unit.to_owned(), values }
+    }
+
+    pub(super) fn of(&self, runtime: &str) -> Option<&Value> {
+        self.values.iter().find(|value| value.runtime == runtime)
     }
 
     pub(super) fn value(&self, runtime: &str) -> Option<f64> {
-        self.values.iter().find(|(name, _)| name == runtime).map(|&(_, value)| value)
+        self.of(runtime).map(|value| value.value)
     }
 
     /// masu's value as a part of another's.
     pub(super) fn ratio(&self, runtime: &str) -> Option<f64> {
-        Some(self.value("masu")? / self.value(runtime)?)
+        let other = self.value(runtime)?;
+        // A difference of two medians can be nothing, or less.
+        (other > 0.0).then_some(self.value("masu")? / other)
     }
 }
 
 impl Figures {
+    pub(super) fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+
     pub(super) fn read(file: &Path) -> Result<Self> {
         let text = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
         serde_json::from_slice(&text).with_context(|| format!("{} is no bench.json", file.display()))
@@ -55,7 +103,8 @@ impl Figures {
 }
 
 /// The middle of the sorted times; of an even number the upper one of the two.
-pub(super) fn median(mut times: Vec<Duration>) -> Duration {
+pub(super) fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
@@ -66,20 +115,26 @@ mod tests {
 
     #[test]
     fn the_median_is_the_middle_and_an_outlier_does_not_matter() {
-        let times = [9, 1, 1000, 3, 4].map(Duration::from_millis).to_vec();
-        assert_eq!(median(times), Duration::from_millis(4));
-        assert_eq!(
-            median(vec![Duration::from_millis(1), Duration::from_millis(2)]),
-            Duration::from_millis(2)
-        );
-        assert_eq!(median(Vec::new()), Duration::ZERO);
+        let times = [9, 1, 1000, 3, 4].map(Duration::from_millis);
+        assert_eq!(median(&times), Duration::from_millis(4));
+        assert_eq!(median(&[Duration::from_millis(1), Duration::from_millis(2)]), Duration::from_millis(2));
+        assert_eq!(median(&[]), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_slowest_in_a_hundred_are_told_where_there_are_a_hundred() {
+        let times = |count| (1..=count).map(Duration::from_millis).collect::<Vec<_>>();
+        let value = Value::of_times("masu", times(200));
+        assert_eq!((value.value, value.p99, value.samples), (101.0, Some(199.0), Some(200)));
+        assert_eq!(Value::of_times("masu", times(99)).p99, None);
     }
 
     #[test]
     fn a_ratio_is_masus_part_of_the_other() {
-        let values = [("masu", Duration::from_millis(2)), ("crun", Duration::from_millis(8))];
-        let row = Row::of_time("run", values);
+        let values = vec![Value::exact("masu", 2.0), Value::exact("crun", 8.0), Value::exact("runc", -1.0)];
+        let row = Row::new("run", "ms", values);
         assert_eq!(row.ratio("crun"), Some(0.25));
         assert_eq!(row.ratio("runc"), None);
+        assert_eq!(row.ratio("floor"), None);
     }
 }
