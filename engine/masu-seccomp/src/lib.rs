@@ -53,11 +53,14 @@ impl Filter {
     }
 }
 
-/// A profile with more rules than a filter can hold.
+/// What a profile cannot be compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong {
-    /// How many instructions it has.
-    pub instructions: usize,
+pub enum CompileError {
+    /// More rules than a filter can hold: how many instructions they take.
+    TooLong(usize),
+    /// The machine has this architecture, and the profile wants it, but the numbers of its system calls are not known
+    /// here. Left out, its calls would end their threads.
+    NoNumbers(Architecture),
 }
 
 /// Compiles a profile for this machine.
@@ -66,20 +69,20 @@ pub struct TooLong {
 /// architecture ends its thread, as with libseccomp.
 ///
 /// # Errors
-/// [`TooLong`].
-pub fn compile(profile: &Seccomp<'_>) -> Result<Filter, TooLong> {
+/// [`CompileError`].
+pub fn compile(profile: &Seccomp<'_>) -> Result<Filter, CompileError> {
     compile_for(profile, NATIVE)
 }
 
 /// Compiles a profile for a machine of this architecture.
 ///
 /// # Errors
-/// [`TooLong`].
-pub fn compile_for(profile: &Seccomp<'_>, machine: Architecture) -> Result<Filter, TooLong> {
-    let abis = abi::of(machine, &profile.architectures);
+/// [`CompileError`].
+pub fn compile_for(profile: &Seccomp<'_>, machine: Architecture) -> Result<Filter, CompileError> {
+    let abis = abi::of(machine, &profile.architectures).map_err(CompileError::NoNumbers)?;
     let instructions = tree::emit(&verdicts::collect(profile, &abis));
     if instructions.len() > INSTRUCTIONS_MAX {
-        return Err(TooLong { instructions: instructions.len() });
+        return Err(CompileError::TooLong(instructions.len()));
     }
     let unknown = names::unknown(profile, &abis);
     Ok(Filter { instructions, unknown })

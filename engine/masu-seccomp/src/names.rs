@@ -44,8 +44,18 @@ impl Table {
     }
 }
 
-/// Above every number of an architecture's ordinary system calls (arm has private ones from 0xf0000 on).
-const END: usize = 2048;
+/// As many numbers are looked at from an architecture's first on: more than any has (arm has private ones from 0xf0000
+/// on, which are no part of a table).
+const SPAN: usize = 2048;
+
+/// The crate's name of a call as the kernel spells it: what its generic table calls `__NR3264_fstatat`, it means for 64
+/// bits, and profiles name.
+const fn spelled(name: &'static str) -> &'static [u8] {
+    match name.as_bytes() {
+        b"fstatat" => b"newfstatat",
+        same => same,
+    }
+}
 
 /// As the slice's own, which is no constant function.
 #[expect(clippy::indexing_slicing, reason = "evaluated while compiling, where a panic is an error")]
@@ -61,7 +71,7 @@ const fn is_before(a: &[u8], b: &[u8]) -> bool {
 }
 
 macro_rules! tables {
-    ($($(#[$condition:meta])* $table:ident = $architecture:ident;)*) => {
+    ($($(#[$condition:meta])* $table:ident = $architecture:ident from $from:literal;)*) => {
         $(
             $(#[$condition])*
             pub(crate) static $table: Table = {
@@ -69,14 +79,14 @@ macro_rules! tables {
 
                 const fn name(number: u16) -> &'static [u8] {
                     match Sysno::new(number as usize) {
-                        Some(call) => call.name().as_bytes(),
+                        Some(call) => spelled(call.name()),
                         None => b"",
                     }
                 }
                 /// How many calls there are, how long their names are together, and the highest number.
                 const SIZES: (usize, usize, u16) = {
-                    let (mut count, mut length, mut newest, mut number) = (0, 0, 0, 0);
-                    while (number as usize) < END {
+                    let (mut count, mut length, mut newest, mut number) = (0, 0, 0, $from);
+                    while (number as usize) < $from + SPAN {
                         let name = name(number);
                         if !name.is_empty() {
                             count += 1;
@@ -91,8 +101,8 @@ macro_rules! tables {
                 #[allow(clippy::indexing_slicing, reason = "evaluated while compiling, where a panic is an error")]
                 const SORTED: [u16; SIZES.0] = {
                     let mut sorted = [0; SIZES.0];
-                    let (mut count, mut number) = (0, 0);
-                    while (number as usize) < END {
+                    let (mut count, mut number) = (0, $from);
+                    while (number as usize) < $from + SPAN {
                         if !name(number).is_empty() {
                             sorted[count] = number;
                             count += 1;
@@ -150,19 +160,27 @@ macro_rules! tables {
 
 tables! {
     #[cfg(any(target_arch = "x86_64", feature = "foreign"))]
-    X86_64 = x86_64;
+    X86_64 = x86_64 from 0;
     #[cfg(any(target_arch = "x86_64", feature = "foreign"))]
-    X86 = x86;
+    X86 = x86 from 0;
     #[cfg(any(target_arch = "aarch64", feature = "foreign"))]
-    AARCH64 = aarch64;
+    AARCH64 = aarch64 from 0;
     #[cfg(any(target_arch = "aarch64", feature = "foreign"))]
-    ARM = arm;
+    ARM = arm from 0;
     #[cfg(any(target_arch = "riscv64", feature = "foreign"))]
-    RISCV64 = riscv64;
+    RISCV64 = riscv64 from 0;
     #[cfg(feature = "foreign")]
-    S390X = s390x;
+    S390X = s390x from 0;
     #[cfg(feature = "foreign")]
-    PPC64 = powerpc64;
+    PPC = powerpc from 0;
+    #[cfg(feature = "foreign")]
+    PPC64 = powerpc64 from 0;
+    #[cfg(feature = "foreign")]
+    LOONGARCH64 = loongarch64 from 0;
+    #[cfg(feature = "foreign")]
+    MIPS = mips from 4000;
+    #[cfg(feature = "foreign")]
+    MIPS64 = mips64 from 5000;
 }
 
 /// Names that some architecture has and another has not, one a line and sorted: `tests/names.rs` holds them against
@@ -174,7 +192,7 @@ const NOT_EVERYWHERE: &str = include_str!("not_everywhere.txt");
 pub(crate) fn unknown(profile: &Seccomp<'_>, abis: &[Abi]) -> Vec<String> {
     let names = profile.rules.iter().flat_map(|rule| &rule.names).map(masu_spec::Str::as_str);
     let mut unknown: Vec<String> = names
-        .filter(|name| abis.iter().all(|abi| abi.table.number(name).is_none()))
+        .filter(|name| abis.iter().all(|abi| abi.number(name).is_none()))
         .filter(|name| NOT_EVERYWHERE.lines().all(|known| known != *name))
         .map(Into::into)
         .collect();

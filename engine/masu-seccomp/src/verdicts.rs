@@ -55,7 +55,6 @@ pub(crate) struct Alternative {
 pub(crate) fn collect(profile: &Seccomp<'_>, abis: &[Abi]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for abi in abis {
-        let x32 = abi.architecture == Architecture::X32;
         let mut group = match groups.pop_if(|group| group.audit == abi.audit) {
             Some(group) => group,
             None => Group {
@@ -66,7 +65,7 @@ pub(crate) fn collect(profile: &Seccomp<'_>, abis: &[Abi]) -> Vec<Group> {
                 checks: Vec::new(),
             },
         };
-        fill(&mut group, profile, abi, if x32 { X32_BIT } else { 0 });
+        fill(&mut group, profile, abi);
         if abi.architecture == Architecture::X86_64 {
             // Unless rules for x32 follow, its calls end their thread; -1 is no call of it, but what a tracer leaves
             // of a call that it suppresses.
@@ -79,21 +78,31 @@ pub(crate) fn collect(profile: &Seccomp<'_>, abis: &[Abi]) -> Vec<Group> {
 }
 
 /// Appends the ranges of one interface.
-fn fill(group: &mut Group, profile: &Seccomp<'_>, abi: &Abi, first: u32) {
+fn fill(group: &mut Group, profile: &Seccomp<'_>, abi: &Abi) {
+    let known = abi.known();
     let default = Verdict::Return(returned(profile.default_action));
-    group.ranges.retain(|range| range.first < first);
-    group.push(first, default);
+    let newer = Verdict::Return(newer(profile.default_action));
+    let unnamed =
+        |number: u32| if known.iter().any(|range| range.contains(&number)) { default } else { newer };
+    let mut borders =
+        known.iter().filter(|range| !range.is_empty()).flat_map(|range| [range.start, range.end]).peekable();
+    group.ranges.retain(|range| range.first < abi.first());
     let mut rest = numbered(profile, abi).into_iter().peekable();
     while let Some((number, rule)) = rest.next() {
         let mut rules = alloc::vec![rule];
         while let Some((_, rule)) = rest.next_if(|(same, _)| *same == number) {
             rules.push(rule);
         }
+        while let Some(border) = borders.next_if(|border| *border <= number) {
+            group.push(border, unnamed(border));
+        }
         let verdict = group.verdict(profile, &rules);
         group.push(number, verdict);
-        group.push(number + 1, default);
+        group.push(number + 1, unnamed(number + 1));
     }
-    group.push(abi.newest() + 1, Verdict::Return(newer(profile.default_action)));
+    for border in borders {
+        group.push(border, unnamed(border));
+    }
 }
 
 /// What a call gets that is newer than the profile: ENOSYS, so that the C library takes the older way, where it would

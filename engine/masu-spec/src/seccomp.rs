@@ -180,6 +180,14 @@ macro_rules! architectures {
         #[allow(missing_docs, reason = "each is named by ARCHITECTURES")]
         pub enum Architecture { $($variant,)* }
 
+        impl Architecture {
+            /// Its name in a profile.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+
         /// The names of architectures.
         pub const ARCHITECTURES: &[(&str, Architecture)] = &[$(($name, Architecture::$variant),)*];
     };

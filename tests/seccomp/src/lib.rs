@@ -1,6 +1,8 @@
 //! What a filter program says about a system call: an interpreter of the part of classic BPF that seccomp(2) takes,
 //! and the names that the architectures have.
 
+pub mod profiles;
+
 /// `struct seccomp_data`, as a system call fills it.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
@@ -13,14 +15,15 @@ pub struct Call {
 }
 
 impl Call {
-    fn word(&self, offset: u32) -> Option<u32> {
+    fn word(&self, offset: u32, order: Order) -> Option<u32> {
         match offset {
             0 => Some(self.number),
             4 => Some(self.architecture),
             16.. if offset.is_multiple_of(4) => {
                 let index = usize::try_from((offset - 16) / 8).ok()?;
                 let [low, high] = halves(*self.arguments.get(index)?);
-                Some(if offset.is_multiple_of(8) { low } else { high })
+                let first_is_low = order == Order::Little;
+                Some(if offset.is_multiple_of(8) == first_is_low { low } else { high })
             }
             // The address of the instruction, which no rule looks at.
             8 | 12 => Some(0),
@@ -45,21 +48,39 @@ pub struct Verdict {
     pub looked_at_arguments: bool,
 }
 
+/// The order of a machine's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The lowest first.
+    Little,
+    /// The highest first.
+    Big,
+}
+
 /// Runs a program of `struct sock_filter` in little-endian order; `None` where the kernel would refuse it.
 #[must_use]
 pub fn interpret(program: &[u8], call: &Call) -> Option<Verdict> {
+    interpret_on(Order::Little, program, call)
+}
+
+/// Runs a program on a machine of this order, in which the program is too.
+#[must_use]
+pub fn interpret_on(order: Order, program: &[u8], call: &Call) -> Option<Verdict> {
     let (instructions, []) = program.as_chunks::<8>() else { return None };
     let (mut accumulator, mut scratch, mut x) = (0_u32, [0_u32; 16], 0_u32);
     let (mut at, mut steps, mut looked_at_arguments) = (0_usize, 0, false);
     loop {
         let &[a, b, jt, jf, e, f, g, h] = instructions.get(at)?;
-        let (code, k) = (u16::from_le_bytes([a, b]), u32::from_le_bytes([e, f, g, h]));
+        let (code, k) = match order {
+            Order::Little => (u16::from_le_bytes([a, b]), u32::from_le_bytes([e, f, g, h])),
+            Order::Big => (u16::from_be_bytes([a, b]), u32::from_be_bytes([e, f, g, h])),
+        };
         at += 1;
         steps += 1;
         let compare = |holds: bool| usize::from(if holds { jt } else { jf });
         match code {
             0x20 => {
-                accumulator = call.word(k)?;
+                accumulator = call.word(k, order)?;
                 looked_at_arguments |= k >= 8;
             }
             0x60 => accumulator = *scratch.get(usize::try_from(k).ok()?)?,
@@ -78,12 +99,17 @@ pub fn interpret(program: &[u8], call: &Call) -> Option<Verdict> {
     }
 }
 
+/// Two architectures have it under the C library's name.
+fn spelled(name: &'static str) -> &'static str {
+    if name == "fstatat" { "newfstatat" } else { name }
+}
+
 macro_rules! all_names {
     ($($architecture:ident),*) => {
         /// The names of the system calls of every architecture of the tables, one list each.
         #[must_use]
         pub fn names() -> Vec<Vec<&'static str>> {
-            vec![$((0..2048).filter_map(syscalls::$architecture::Sysno::new).map(|call| call.name()).collect()),*]
+            vec![$((0..8192).filter_map(syscalls::$architecture::Sysno::new).map(|call| spelled(call.name())).collect()),*]
         }
     };
 }

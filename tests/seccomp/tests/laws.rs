@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use masu_seccomp::compile_for;
+use masu_seccomp::{CompileError, compile_for};
 use masu_seccomp_tests::{Call, Verdict, interpret};
 use masu_spec::{Action, Architecture, Condition, FilterFlags, Operator, Rule, Seccomp};
 
 const X86_64: u32 = 0xc000_003e;
 const X86: u32 = 0x4000_0003;
 const AARCH64: u32 = 0xc000_00b7;
+const ARM: u32 = 0x4000_0028;
+const LOONGARCH64: u32 = 0xc000_0102;
 
 const ALLOW: u32 = 0x7fff_0000;
 const KILL_THREAD: u32 = 0;
@@ -92,6 +94,56 @@ fn a_rule_with_the_default_action_says_nothing() {
     assert_eq!(returned(&profile, 1, X86_64), EPERM);
 }
 
+#[test]
+fn a_wanted_interface_whose_numbers_are_not_known_is_refused_by_its_name() {
+    let mut profile = profile(Action::Allow, vec![]);
+    let compiled = |profile: &Seccomp<'_>, machine| compile_for(profile, machine).map(|_| ());
+    for (machine, sibling) in
+        [(Architecture::S390x, Architecture::S390), (Architecture::Mips64, Architecture::Mips64N32)]
+    {
+        profile.architectures = vec![];
+        assert_eq!(compiled(&profile, machine), Ok(()), "{machine:?}");
+        profile.architectures = vec![sibling];
+        assert_eq!(compiled(&profile, machine), Err(CompileError::NoNumbers(sibling)), "{machine:?}");
+        // No process of it can run here.
+        assert_eq!(compiled(&profile, Architecture::X86_64), Ok(()), "{machine:?}");
+    }
+    for machine in [Architecture::M68k, Architecture::PaRisc64, Architecture::SuperH] {
+        assert_eq!(compiled(&profile, machine), Err(CompileError::NoNumbers(machine)));
+    }
+}
+
+#[test]
+fn the_private_calls_of_arm_are_known_and_what_lies_between_is_newer() {
+    let profile = profile(Action::Errno(1), vec![rule(&["read", "set_tls"], Action::Allow, vec![])]);
+    let program = compile_for(&profile, Architecture::Arm).unwrap().to_bytes();
+    for (number, expected) in [
+        (3, ALLOW),
+        (4, EPERM),
+        (600, ENOSYS),
+        (0xf_0000, ENOSYS),
+        (0xf_0001, EPERM),
+        (0xf_0005, ALLOW),
+        (0xf_0006, EPERM),
+        (0xf_0007, ENOSYS),
+    ] {
+        let call = Call { number, architecture: ARM, arguments: [0; 6] };
+        assert_eq!(interpret(&program, &call).unwrap().returned, expected, "{number:x}");
+    }
+}
+
+#[test]
+fn loongarch64_has_the_numbers_of_the_generic_table() {
+    let names: [(&'static str, u32); 4] = [("newfstatat", 79), ("statx", 291), ("clone3", 435), ("read", 63)];
+    for (name, number) in names {
+        let profile = profile(Action::Errno(1), vec![rule(&[name], Action::Allow, vec![])]);
+        let program = compile_for(&profile, Architecture::LoongArch64).unwrap().to_bytes();
+        let call = |number| Call { number, architecture: LOONGARCH64, arguments: [0; 6] };
+        assert_eq!(interpret(&program, &call(number)).unwrap().returned, ALLOW, "{name}");
+        assert_eq!(interpret(&program, &call(number + 1)).unwrap().returned, EPERM, "{name}");
+    }
+}
+
 /// Every second call of the machine, so that no two neighbours share a range: the worst case of a tree.
 fn scattered() -> Seccomp<'static> {
     let all = masu_seccomp_tests::names().pop().unwrap();
@@ -138,5 +190,6 @@ fn a_profile_that_is_too_long_is_refused() {
     let different = |value: u32| vec![Condition { index: 0, operator: Operator::Equal, value: value.into() }];
     let rules = (0..1000).map(|value| rule(&["read"], Action::Trap, different(value))).collect();
     let error = compile_for(&profile(Action::Allow, rules), Architecture::X86_64).unwrap_err();
-    assert!(error.instructions > masu_seccomp::INSTRUCTIONS_MAX, "{error:?}");
+    let CompileError::TooLong(instructions) = error else { panic!("{error:?}") };
+    assert!(instructions > masu_seccomp::INSTRUCTIONS_MAX, "{instructions}");
 }

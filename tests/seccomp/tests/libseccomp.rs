@@ -13,13 +13,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use std::io::{Read, Seek};
+mod reference;
 
-use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
+use libseccomp::{ScmpArch, ScmpSyscall};
 use masu_seccomp::{Filter, compile_for};
-use masu_seccomp_tests::{Call, interpret};
+use masu_seccomp_tests::{Call, interpret_on};
 use masu_spec::{Action, Architecture, Condition, FilterFlags, Operator, Rule, Seccomp};
 use proptest::prelude::*;
+use reference::{ABIS, is_narrow, program, reference};
 
 /// Calls that both know on every architecture of the tests, some next to each other and some at the ends.
 const NAMES: [&str; 40] = [
@@ -64,80 +65,6 @@ const NAMES: [&str; 40] = [
     "process_madvise",
     "landlock_restrict_self",
 ];
-
-const AUDITS: [(Architecture, ScmpArch, u32); 6] = [
-    (Architecture::X86_64, ScmpArch::X8664, 0xc000_003e),
-    (Architecture::X86, ScmpArch::X86, 0x4000_0003),
-    (Architecture::X32, ScmpArch::X32, 0xc000_003e),
-    (Architecture::Aarch64, ScmpArch::Aarch64, 0xc000_00b7),
-    (Architecture::Arm, ScmpArch::Arm, 0x4000_0028),
-    (Architecture::RiscV64, ScmpArch::Riscv64, 0xc000_00f3),
-];
-
-fn scmp_action(action: Action) -> ScmpAction {
-    match action {
-        Action::KillThread => ScmpAction::KillThread,
-        Action::KillProcess => ScmpAction::KillProcess,
-        Action::Trap => ScmpAction::Trap,
-        Action::Errno(number) => ScmpAction::Errno(number.into()),
-        Action::Trace(number) => ScmpAction::Trace(number),
-        Action::Log => ScmpAction::Log,
-        Action::Notify => ScmpAction::Notify,
-        Action::Allow => ScmpAction::Allow,
-    }
-}
-
-fn scmp_compare(condition: &Condition) -> ScmpArgCompare {
-    let operator = match condition.operator {
-        Operator::NotEqual => ScmpCompareOp::NotEqual,
-        Operator::Less => ScmpCompareOp::Less,
-        Operator::LessOrEqual => ScmpCompareOp::LessOrEqual,
-        Operator::Equal => ScmpCompareOp::Equal,
-        Operator::GreaterOrEqual => ScmpCompareOp::GreaterEqual,
-        Operator::Greater => ScmpCompareOp::Greater,
-        Operator::MaskedEqual(mask) => ScmpCompareOp::MaskedEqual(mask),
-    };
-    ScmpArgCompare::new(condition.index.into(), operator, condition.value)
-}
-
-/// What runc tells libseccomp of a profile.
-fn reference(profile: &Seccomp<'_>, machine: ScmpArch) -> Vec<u8> {
-    let mut context = ScmpFilterContext::new(scmp_action(profile.default_action)).expect("a context");
-    let native = ScmpArch::native();
-    if native != machine {
-        context.add_arch(machine).expect("the machine");
-        context.remove_arch(native).expect("not this machine");
-    }
-    for architecture in &profile.architectures {
-        let (_, scmp, _) = AUDITS.iter().find(|(known, ..)| known == architecture).expect("a known one");
-        context.add_arch(*scmp).expect("an architecture");
-    }
-    for rule in profile.rules.iter().filter(|rule| rule.action != profile.default_action) {
-        let action = scmp_action(rule.action);
-        for name in &rule.names {
-            let Ok(call) = ScmpSyscall::from_name(name) else { continue };
-            let compares: Vec<_> = rule.conditions.iter().map(scmp_compare).collect();
-            let indices: std::collections::BTreeSet<_> = rule.conditions.iter().map(|c| c.index).collect();
-            if indices.len() < compares.len() {
-                for compare in compares {
-                    context.add_rule_conditional(action, call, &[compare]).expect("a rule");
-                }
-            } else {
-                context.add_rule_conditional(action, call, &compares).expect("a rule");
-            }
-        }
-    }
-    let mut file = tempfile();
-    context.export_bpf(&mut file).expect("a program");
-    file.rewind().expect("rewind");
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).expect("read");
-    bytes
-}
-
-fn tempfile() -> std::fs::File {
-    rustix::fs::memfd_create("bpf", rustix::fs::MemfdFlags::CLOEXEC).expect("memfd").into()
-}
 
 fn compiled(profile: &Seccomp<'_>, machine: Architecture) -> Filter {
     compile_for(profile, machine).expect("compiles")
@@ -252,33 +179,30 @@ fn arguments(profile: &Seccomp<'_>, random: &[u64; 6], choice: usize) -> [u64; 6
     arguments
 }
 
-fn check(
-    profile: &Seccomp<'_>,
-    machine: (Architecture, ScmpArch),
-    calls: &[(usize, usize, [u64; 6], usize)],
-) {
-    let ours = compiled(profile, machine.0).to_bytes();
-    let theirs = reference(profile, machine.1);
+fn check(profile: &Seccomp<'_>, machine: Architecture, calls: &[(usize, usize, [u64; 6], usize)]) {
+    let order = reference::abi(machine).order;
+    let ours = program(&compiled(profile, machine).instructions, order);
+    let theirs = reference(profile, machine);
     for (architecture, name, random, choice) in calls {
-        let (architecture, scmp, audit) = AUDITS[*architecture];
-        let Ok(number) = ScmpSyscall::from_name_by_arch(NAMES[*name], scmp) else { continue };
+        let abi = ABIS[*architecture];
+        let Ok(number) = ScmpSyscall::from_name_by_arch(NAMES[*name], abi.scmp) else { continue };
         let mut arguments = arguments(profile, random, *choice);
-        let is_narrow = matches!(architecture, Architecture::X86 | Architecture::X32 | Architecture::Arm);
-        if is_narrow {
+        if is_narrow(abi.architecture) {
             arguments = arguments.map(|argument| argument & u64::from(u32::MAX));
         }
         // What an architecture lacks has a negative number in libseccomp.
         let Ok(number) = u32::try_from(i32::from(number)) else { continue };
-        if is_narrow && compares_wide_values(profile, NAMES[*name]) {
+        if is_narrow(abi.architecture) && compares_wide_values(profile, NAMES[*name]) {
             continue;
         }
-        let call = Call { number, architecture: audit, arguments };
-        let (ours, theirs) = (interpret(&ours, &call), interpret(&theirs, &call));
+        let call = Call { number, architecture: abi.audit, arguments };
+        let (ours, theirs) = (interpret_on(order, &ours, &call), interpret_on(order, &theirs, &call));
         assert_eq!(
             ours.map(|verdict| verdict.returned),
             theirs.map(|verdict| verdict.returned),
-            "{} on {architecture:?}: {call:x?}\n{profile:#?}",
-            NAMES[*name]
+            "{} on {:?}: {call:x?}\n{profile:#?}",
+            NAMES[*name],
+            abi.architecture
         );
         assert!(ours.is_some(), "the program is sound");
     }
@@ -295,9 +219,9 @@ fn compares_wide_values(profile: &Seccomp<'_>, name: &str) -> bool {
     })
 }
 
-fn calls(architectures: usize) -> impl Strategy<Value = Vec<(usize, usize, [u64; 6], usize)>> {
+fn calls() -> impl Strategy<Value = Vec<(usize, usize, [u64; 6], usize)>> {
     let random: [_; 6] = std::array::from_fn(|_| value());
-    prop::collection::vec((0..architectures, 0..NAMES.len(), random, 0..64_usize), 40)
+    prop::collection::vec((0..ABIS.len(), 0..NAMES.len(), random, 0..64_usize), 60)
 }
 
 fn profile(
@@ -309,31 +233,35 @@ fn profile(
     Seccomp { default_action, architectures, flags, listener: None, rules }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+/// One test for a machine, whose siblings are in the profile or not.
+macro_rules! random_profiles {
+    ($($test:ident: $machine:ident, $siblings:expr;)*) => {
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    #[test]
-    fn random_profiles_get_the_same_verdicts_on_x86(
-        default in action(), rules in rules(), calls in calls(3), x86 in any::<bool>(), x32 in any::<bool>(),
-    ) {
-        let mut architectures = vec![Architecture::X86_64];
-        architectures.extend(x86.then_some(Architecture::X86));
-        architectures.extend(x32.then_some(Architecture::X32));
-        check(&profile(default, rules, architectures), (Architecture::X86_64, ScmpArch::X8664), &calls);
-    }
+            $(#[test]
+            fn $test(default in action(), rules in rules(), calls in calls(), wanted in any::<[bool; 2]>()) {
+                let siblings: &[Architecture] = &$siblings;
+                let mut architectures = vec![Architecture::$machine];
+                architectures.extend(siblings.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(one, _)| *one));
+                check(&profile(default, rules, architectures), Architecture::$machine, &calls);
+            })*
+        }
+    };
+}
 
-    #[test]
-    fn random_profiles_get_the_same_verdicts_on_arm(
-        default in action(), rules in rules(), calls in calls(6), arm in any::<bool>(),
-    ) {
-        let mut architectures = vec![Architecture::Aarch64];
-        architectures.extend(arm.then_some(Architecture::Arm));
-        check(&profile(default, rules, architectures), (Architecture::Aarch64, ScmpArch::Aarch64), &calls);
-    }
-
-    #[test]
-    fn random_profiles_get_the_same_verdicts_on_riscv(default in action(), rules in rules(), calls in calls(6)) {
-        let profile = profile(default, rules, vec![Architecture::RiscV64]);
-        check(&profile, (Architecture::RiscV64, ScmpArch::Riscv64), &calls);
-    }
+random_profiles! {
+    random_profiles_get_the_same_verdicts_on_x86_64: X86_64, [Architecture::X86, Architecture::X32];
+    random_profiles_get_the_same_verdicts_on_x86: X86, [];
+    random_profiles_get_the_same_verdicts_on_aarch64: Aarch64, [Architecture::Arm];
+    random_profiles_get_the_same_verdicts_on_arm: Arm, [];
+    random_profiles_get_the_same_verdicts_on_riscv64: RiscV64, [];
+    random_profiles_get_the_same_verdicts_on_s390x: S390x, [];
+    random_profiles_get_the_same_verdicts_on_ppc: Ppc, [];
+    random_profiles_get_the_same_verdicts_on_ppc64: Ppc64, [Architecture::Ppc];
+    random_profiles_get_the_same_verdicts_on_ppc64le: Ppc64Le, [];
+    random_profiles_get_the_same_verdicts_on_mips: Mips, [];
+    random_profiles_get_the_same_verdicts_on_mipsel: MipsEl, [];
+    random_profiles_get_the_same_verdicts_on_mips64: Mips64, [Architecture::Mips];
+    random_profiles_get_the_same_verdicts_on_mipsel64: MipsEl64, [Architecture::MipsEl];
 }

@@ -3,6 +3,7 @@
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use masu_program::{Access, CText, Identity, Step};
+use masu_seccomp::CompileError;
 use masu_spec::{
     CAPABILITY_NAMES, Capabilities, FilterFlags, MemoryPolicy, Personality, Process, SECCOMP_FAIL_UNKNOWN,
     Scheduler, Seccomp, capability_name,
@@ -261,9 +262,18 @@ fn plan_drop(plan: &mut Plan, process: &Process<'_>, confinement: Confinement<'_
 }
 
 fn compile(plan: &mut Plan, seccomp: &Seccomp<'_>, only_known_calls: bool) -> Result<Vec<u8>> {
-    let filter = masu_seccomp::compile(seccomp).map_err(|masu_seccomp::TooLong { instructions }| {
-        let limit = masu_seccomp::INSTRUCTIONS_MAX;
-        unsupported(FILTER, &format!("takes {instructions} instructions, more than the kernel's {limit}"))
+    let filter = masu_seccomp::compile(seccomp).map_err(|error| match error {
+        CompileError::TooLong(instructions) => {
+            let limit = masu_seccomp::INSTRUCTIONS_MAX;
+            unsupported(FILTER, &format!("takes {instructions} instructions, more than the kernel's {limit}"))
+        }
+        CompileError::NoNumbers(architecture) => Error::Unsupported {
+            field: "linux.seccomp.architectures".into(),
+            reason: format!("masu does not know the system calls of {}", architecture.name()),
+            hint: Some(
+                "without it in the list, programs of this architecture end at their first call".into(),
+            ),
+        },
     })?;
     if !filter.unknown.is_empty() {
         let names = filter.unknown.join(", ");
