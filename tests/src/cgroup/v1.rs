@@ -77,6 +77,28 @@ fn resources(suite: &mut Suite) {
             Ok(())
         });
     }
+    suite.case("cpu realtimeRuntime and realtimePeriod are written", |bench| {
+        let container = bench.sleeper(|config| {
+            let cpu = json!({"realtimeRuntime": 1000, "realtimePeriod": 500_000});
+            config.set("/linux/resources/cpu", cpu);
+        })?;
+        for (file, text) in [("cpu.rt_runtime_us", "1000"), ("cpu.rt_period_us", "500000")] {
+            ensure_eq!(host::read_trimmed(host::cgroup("cpu", &container.id).join(file))?, text, "{file}");
+        }
+        Ok(())
+    });
+    suite.case(
+        "blockIO leafWeight is an error on a kernel without leaf weights, and leaves no cgroup",
+        |bench| {
+            // KERNEL(5.14): they went with the scheduler cfq, in Linux 5.0.
+            let output = bench.script("true", |config| {
+                config.set("/linux/resources/blockIO", json!({"leafWeight": 300}));
+            })?;
+            output.fails_with(1, &["blkio.leaf_weight"])?;
+            ensure!(host::cgroups_of(&bench.tag)?.is_empty(), "a cgroup is left");
+            Ok(())
+        },
+    );
     suite.case("memory disableOOMKiller is written", |bench| {
         let container = bench.sleeper(|config| {
             config.set("/linux/resources/memory", json!({"limit": 67_108_864, "disableOOMKiller": true}));

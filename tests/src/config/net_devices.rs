@@ -22,6 +22,7 @@ const SHOW: &str = "ip addr show";
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
     moves(suite);
+    afterwards(suite);
     refusals(suite);
 }
 
@@ -123,6 +124,54 @@ fn moves(suite: &mut Suite) {
             let container = bench.container(bundle)?;
             in_namespace(bench, &container, "true")?.exits_with(0)?;
             ensure!(std::fs::read_to_string(&seen)?.contains("v0@"), "the hook did not find it");
+            Ok(())
+        })
+        .needs(&[Need::Root]);
+}
+
+/// What the runtime does not do once the device is there.
+fn afterwards(suite: &mut Suite) {
+    suite
+        .case("a network device that has moved is left as the container has made it", |bench| {
+            let mut bundle = bench.bundle()?;
+            bundle.config.namespace("network").set("/linux/netDevices", json!({"v0": {}}));
+            let container = bench.container(bundle)?;
+            let (line, id) = (bench.command_line(), &container.id);
+            let run = format!("{line} run --detach --bundle {} {id}", container.bundle.dir.display());
+            let script = format!(
+                "{DEVICES} {run} >/dev/null </dev/null; pid=$({line} state {id} | tr -dc '[:print:]' | \
+                 sed 's/.*\"pid\": \\([0-9]*\\).*/\\1/'); inside=\"nsenter --net=/proc/$pid/ns/net\";
+                 $inside ip link set v0 down; $inside ip addr flush dev v0; $inside ip link set v0 name mine mtu 1300;
+                 $inside ip addr show mine; {line} exec {id} true; {line} pause {id}; {line} resume {id};
+                 $inside ip addr show mine; {line} delete --force {id}"
+            );
+            let output = bench.program("unshare").args(["--net", "sh", "-c", &script]).succeeds()?;
+            let lines: Vec<_> = output.stdout.lines().collect();
+            let (before, after) = lines.split_at(lines.len() / 2);
+            ensure!(before.first().is_some_and(|line| line.contains("mine@")), "{output}");
+            ensure_eq!(before, after);
+            Ok(())
+        })
+        .needs(&[Need::Root, Need::Cgroups]);
+    suite
+        .case("a network device stays in a namespace that outlives the container", |bench| {
+            let other = bench.sleeper(|config| {
+                config.namespace("network");
+            })?;
+            let path = format!("/proc/{}/ns/net", other.pid()?);
+            let mut bundle = bench.bundle()?;
+            bundle.config.join_namespace("network", &path).set("/linux/netDevices", json!({"v0": {}}));
+            let container = bench.container(bundle)?;
+            let (line, id) = (bench.command_line(), &container.id);
+            let run = format!("{line} run --detach --bundle {} {id}", container.bundle.dir.display());
+            let script = format!(
+                "{DEVICES} {run} >/dev/null </dev/null; {line} kill {id} KILL
+                 until {line} state {id} | grep -q stopped; do sleep 0.05; done
+                 nsenter --net={path} ip -o link show v0 | grep -c 'v0@'
+                 {line} delete {id}; nsenter --net={path} ip -o link show v0 | grep -c 'v0@'"
+            );
+            let output = bench.program("unshare").args(["--net", "sh", "-c", &script]).succeeds()?;
+            ensure_eq!(output.stdout, "1\n1\n");
             Ok(())
         })
         .needs(&[Need::Root]);
