@@ -22,6 +22,7 @@ use crate::apply;
 use crate::backoff::Backoff;
 use crate::controllers::{self, Obstacle};
 use crate::cpuset;
+use crate::delegated;
 use crate::device_program;
 use crate::devices;
 use crate::dir::{Dir, path_for_message_only};
@@ -62,6 +63,8 @@ pub struct Request<'a> {
     pub device_paths: &'a [&'a str],
     /// The caller's rights.
     pub privilege: Privilege,
+    /// The annotation `run.oci.delegate-cgroup`: the cgroup below that the container's process is in.
+    pub delegated: Option<&'a str>,
 }
 
 impl Request<'_> {
@@ -114,6 +117,8 @@ pub struct Cgroup {
     pub(crate) unit: Option<Unit>,
     /// What is yet to be written when the container's process is there.
     unsettled: Vec<Write>,
+    /// The cgroup below that the container's processes are in, by the annotation `run.oci.delegate-cgroup`.
+    pub(crate) delegated: Option<String>,
     pub(crate) remove_on_drop: bool,
 }
 
@@ -145,13 +150,14 @@ impl Cgroup {
         check_layout(layout, request.privilege)?;
         let places = Places::of(layout);
         let path = cgroup_path(request, unit.as_ref())?;
+        let delegated = delegated::parse(layout, request)?;
         let devices = match request.privilege {
             Privilege::Full | Privilege::Tolerant => Some(DevicePolicy::of(layout, request)?),
             Privilege::UserNamespace | Privilege::Rootless => None,
         };
         let writes = plan::plan_writes(request.resources, &places, &plan::Now::default())?;
 
-        let mut cgroup = Self::open(&CgroupRecord { lenient, ..CgroupRecord::default() });
+        let mut cgroup = Self::open(&CgroupRecord { lenient, delegated, ..CgroupRecord::default() });
         cgroup.remove_on_drop = true;
         let has_subgroup = unit.as_ref().is_some_and(PlannedUnit::has_subgroup);
         if let Some(unit) = unit {
@@ -179,6 +185,7 @@ impl Cgroup {
         }
         let obstacles = cgroup.enable_controllers(request.resources, &places)?;
         cgroup.set(request.resources, &places, &obstacles)?;
+        cgroup.make_delegated()?;
         Ok(cgroup)
     }
 
@@ -196,6 +203,7 @@ impl Cgroup {
         let path = cgroup_path(request, unit)?;
         let mut record = CgroupRecord { unit: unit.map(PlannedUnit::record), ..CgroupRecord::default() };
         record.driver = driver(record.unit.is_some());
+        record.delegated = delegated::parse(layout, request)?;
         for (place, hierarchy) in path::places(layout) {
             match path.below_mount(hierarchy, place) {
                 Ok(path) => record.members.push(Member::new(hierarchy, place, path).record()),
@@ -214,6 +222,7 @@ impl Cgroup {
             lenient: record.lenient,
             unit: record.unit.as_ref().map(Unit::open),
             unsettled: Vec::new(),
+            delegated: record.delegated.clone(),
             remove_on_drop: false,
         }
     }
@@ -225,22 +234,25 @@ impl Cgroup {
             unit: self.unit.as_ref().map(|unit| unit.record().clone()),
             lenient: self.lenient,
             denied: self.denied.clone(),
+            delegated: self.delegated.clone(),
             members: self.members.iter().map(Member::record).collect(),
         }
     }
 
-    /// The container's process is in the cgroup: nobody else of ours needs to be, and the limits hold as they were
-    /// asked for.
+    /// The container's process `pid` is in the cgroup, and in its cgroup namespace: nobody else of ours needs to be, the
+    /// limits hold as they were asked for, and it goes to the cgroup below that it was promised.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] and [`Error::Refused`].
-    pub fn settle(&mut self) -> Result<()> {
+    pub fn settle(&mut self, pid: i32) -> Result<()> {
+        self.enter_delegated(pid)?;
         if let Some(unit) = &mut self.unit {
             unit.release_holder();
         }
         let unsettled = core::mem::take(&mut self.unsettled);
-        apply::apply_writes(self, &unsettled)
+        apply::apply_writes(self, &unsettled)?;
+        self.enable_delegated()
     }
 
     /// The cgroup outlives this value.

@@ -76,6 +76,22 @@ pub(crate) fn enable_all(member: &mut Member, needed: impl FnOnce() -> Vec<Strin
     Ok(obstacles)
 }
 
+/// Enables what the cgroup has for the one at `path` below it, as far as that can be done.
+///
+/// # Errors
+///
+/// [`Error::Io`] when a cgroup on the way cannot be read.
+pub(crate) fn enable_below(member: &Member, path: &str) -> Result<()> {
+    let present = controllers_of(member)?;
+    let mut dir = member.dir()?.open("").map_err(|errno| member.failed("openat2", "", errno))?;
+    for name in path.split('/') {
+        enable_in(&dir, "", (&present, &[]), &mut Vec::new())
+            .map_err(|errno| member.failed("read", "cgroup.subtree_control", errno))?;
+        dir = dir.open(name).map_err(|errno| member.failed("openat2", path, errno))?;
+    }
+    Ok(())
+}
+
 /// Checks that the cgroup has the controller of this setting.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ mod cgroup;
 mod controllers;
 mod cpuset;
 mod dbus;
+mod delegated;
 mod device_program;
 mod devices;
 mod dir;

@@ -124,6 +124,7 @@ mod tests {
             unit: None,
             lenient: false,
             denied: Vec::new(),
+            delegated: None,
             members: vec![
                 member(&["cpu", "cpuacct"], "cpu,cpuacct", false),
                 member(&["name=systemd"], "systemd", false),

@@ -3,7 +3,8 @@
 //! A container that manages cgroups of its own (systemd, a container engine) moves its processes into cgroups below, and
 //! enables controllers for them: from then on nobody can enter the one that the container began in (EBUSY; cgroups(7),
 //! "no internal processes"). One without a cgroup namespace that may write the hierarchy can even leave it.
-//! Another process then goes where the first one is.
+//! Another process then goes where the first one is, as it does where the container's processes have a cgroup below from
+//! the beginning.
 
 use alloc::string::String;
 
@@ -31,11 +32,12 @@ impl Cgroup {
         let Some(member) = self.members.iter().find(|member| member.alone && subs.is_empty()) else {
             return Ok(self.open_join(subs)?);
         };
-        let is_open = match member.read("cgroup.subtree_control") {
-            Ok(enabled) => enabled.trim().is_empty(),
-            Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) => false,
-            Err(error) => return Err(error.into()),
-        };
+        let is_open = self.delegated.is_none()
+            && match member.read("cgroup.subtree_control") {
+                Ok(enabled) => enabled.trim().is_empty(),
+                Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) => false,
+                Err(error) => return Err(error.into()),
+            };
         if is_open {
             return Ok(self.open_join(subs)?);
         }

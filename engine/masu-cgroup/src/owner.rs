@@ -18,8 +18,8 @@ const DELEGATE: &str = "/sys/kernel/cgroup/delegate";
 const WITHOUT_LIST: &str = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n";
 
 impl Cgroup {
-    /// Gives the cgroup to the user `owner`, as the host counts users: its directory and the files that the kernel says
-    /// go with it. On a host with version 1 nothing changes: a user with a cgroup there could undo its limits.
+    /// Gives the cgroup to the user `owner`, as the host counts users, or the one below that `run.oci.delegate-cgroup`
+    /// names: its directory and the files that the kernel says go with it. On a host with version 1 nothing changes: a user with a cgroup there could undo its limits.
     ///
     /// # Errors
     ///
@@ -30,9 +30,10 @@ impl Cgroup {
             Err(Error::Io { errno: Errno::NOENT, .. }) => String::from(WITHOUT_LIST),
             list => list?,
         };
+        let dir = self.owned_dir(member)?;
         let give = |name: &str| {
             let flags = AtFlags::SYMLINK_NOFOLLOW;
-            rustix::fs::chownat(member.dir()?, name, Some(Uid::from_raw(owner)), None, flags)
+            rustix::fs::chownat(&dir, name, Some(Uid::from_raw(owner)), None, flags)
                 .map_err(|errno| member.failed("fchownat", name, errno))
         };
         // Lines without a slash are names of files here, whatever they say.

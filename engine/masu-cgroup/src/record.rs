@@ -33,6 +33,10 @@ pub struct CgroupRecord {
     /// The controllers that were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
+    /// The cgroup below the container's that its processes are in, where the annotation `run.oci.delegate-cgroup` names
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegated: Option<String>,
     /// One entry for each hierarchy joined.
     pub members: Vec<MemberRecord>,
 }

@@ -48,6 +48,7 @@ impl Fixture {
                 resources,
                 device_paths: &[],
                 privilege: Privilege::Full,
+                delegated: None,
             },
             None,
         )
@@ -634,7 +635,8 @@ fn rootless_inner() {
     let layout = Layout::probe().expect("probe");
     let id = format!("masu-test-rootless-{}", std::process::id());
     let create = |resources: &Resources<'_>, path: Option<&str>, privilege| {
-        let request = Request { id: &id, cgroups_path: path, resources, device_paths: &[], privilege };
+        let request =
+            Request { id: &id, cgroups_path: path, resources, device_paths: &[], privilege, delegated: None };
         Cgroup::create(&layout, &request, None)
     };
     let none = create(&Resources::default(), None, Privilege::Rootless).expect("no cgroup");

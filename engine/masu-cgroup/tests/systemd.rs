@@ -66,6 +66,7 @@ impl StandIn {
             resources,
             device_paths: &[],
             privilege: Privilege::Full,
+            delegated: None,
         };
         let unit = self.find();
         let before = Cgroup::record_before(layout, &request, Some(&unit)).expect("a record");
@@ -195,7 +196,7 @@ fn a_scope_is_asked_for_with_its_limits_and_given_back() {
     let limit = PathBuf::from(format!("{}{}/pids.max", pids.expect("pids").mount_point, systemd.path()));
     let limit = || fs::read_to_string(&limit).expect("pids.max").trim().to_owned();
     assert_eq!(limit(), "8", "with room for the scope's first process");
-    cgroup.settle().expect("settle");
+    cgroup.settle(0).expect("settle");
     assert_eq!(limit(), "7");
     let mut resources = Resources { pids_limit: Some(9), ..Resources::default() };
     resources.cpu.shares = Some(512);

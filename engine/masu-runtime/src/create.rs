@@ -7,7 +7,8 @@ use masu_cgroup::{
     Cgroup, ContainerMounts, Instance, Join, PlannedUnit, Privilege, Request, container_mounts,
 };
 use masu_spec::{
-    Config, HookKind, Mount, MountAttr, NamespaceKind, PIDFD_RECEIVER, Status, Str, parse_config,
+    Config, DELEGATE_CGROUP, HookKind, Mount, MountAttr, NamespaceKind, PIDFD_RECEIVER, Status, Str,
+    parse_config,
 };
 use rustix::{
     fd::{AsFd, OwnedFd},
@@ -220,7 +221,7 @@ fn make(
     };
     begun.set(true);
     let mut child = spawn(spawned, |child| {
-        cgroup.settle()?;
+        cgroup.settle(child.pid())?;
         class.join(child.pid())?;
         record_process(&mut record, child.pid(), &directory.open)?;
         announce(child, options.pid_file, &receivers, "standard")
@@ -402,6 +403,7 @@ impl<'a> CgroupRequest<'a> {
             resources: &self.config.linux.resources,
             device_paths: &self.device_paths,
             privilege: self.privilege,
+            delegated: self.config.annotations.get(DELEGATE_CGROUP).map(|text| &**text),
         }
     }
 }

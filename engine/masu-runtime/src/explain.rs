@@ -13,7 +13,7 @@ use core::fmt::Display;
 
 use masu_cgroup::{Cgroup, CgroupRecord, MemberRecord, Privilege, Setting, plan_settings};
 use masu_program::{Barrier, Step, Steps};
-use masu_spec::{Config, HookKind, Hooks, NetDevice, parse_config};
+use masu_spec::{Config, DELEGATE_CGROUP, HookKind, Hooks, NetDevice, parse_config};
 use rustix::{
     fs::{Access, AtFlags, CWD},
     io::Errno,
@@ -225,6 +225,10 @@ pub fn explain_plan(plan: &Plan, surroundings: Option<&Surroundings<'_>>) -> Res
             (Step::Barrier(Barrier::Assembled), Some(Surroundings { hooks, net_devices, .. })) => {
                 sentence::of_assembled(hooks, net_devices)
             }
+            (
+                Step::Barrier(Barrier::Ready),
+                Some(Surroundings { cgroup: CgroupRecord { delegated: Some(path), .. }, .. }),
+            ) => sentence::of_ready_to_move(path),
             _ => sentence::of_step(plan, &step),
         };
         list.push(phase(&step), &name, *origin, sentence);
@@ -280,6 +284,11 @@ impl List {
             let (file, value) = (words::plain(file.as_bytes()), words::plain(value.as_bytes()));
             let text = format!("Sets {file} of the cgroup to {value}.");
             self.push(Phase::Engine, "SetLimit", field, text);
+        }
+        if let Some(path) = &surroundings.cgroup.delegated {
+            let text = format!("Makes the cgroup {path:?} below it, without limits of its own.");
+            let origin = format!("annotations[{DELEGATE_CGROUP:?}]");
+            self.push(Phase::Engine, "MakeCgroup", origin, text);
         }
     }
 }

@@ -21,5 +21,8 @@ pub const HOOKS_STDERR: &str = "run.oci.hooks.stderr";
 /// What the names of all of them begin with: `features` tells it to whoever takes annotations from strangers.
 pub(crate) const PREFIX: &str = "run.oci.";
 
+/// The cgroup below the container's that its process is in, and divides as it likes.
+pub const DELEGATE_CGROUP: &str = "run.oci.delegate-cgroup";
+
 /// A socket that gets a pidfd of the container's process.
 pub const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";

@@ -124,6 +124,7 @@ fn resources(suite: &mut Suite) {
             Ok(())
         });
     }
+    suite.masu_only("run.oci.delegate-cgroup is refused beside version 1 hierarchies", delegated);
     suite.case("the device rules are the default ones and those of the config", device_rules);
     suite.case("hugepageLimits are written to the hierarchy that carries hugetlb", |bench| {
         let container = bench.sleeper(|config| {
@@ -157,6 +158,17 @@ fn resources(suite: &mut Suite) {
             Ok(())
         });
     }
+}
+
+fn delegated(bench: &mut Bench<'_>) -> Check {
+    let output = bench.script("true", |config| {
+        config.set("/annotations", json!({"run.oci.delegate-cgroup": "payload"}));
+    })?;
+    let text =
+        "annotations[\"run.oci.delegate-cgroup\"]: needs a host with version 2 of control groups alone";
+    output.fails_with(1, &[text])?;
+    ensure!(host::cgroups_of(&bench.tag)?.is_empty(), "a cgroup is left");
+    Ok(())
 }
 
 fn device_rules(bench: &mut Bench<'_>) -> Check {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::root_disk;
 use crate::harness::config::Config;
 use crate::harness::mountinfo::mount_at;
-use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq, host};
+use crate::harness::{Bench, Check, Container, Need, Suite, ensure, ensure_eq, host};
 
 /// Adds the cases.
 pub(super) fn add(suite: &mut Suite) {
@@ -20,6 +20,7 @@ pub(super) fn add(suite: &mut Suite) {
     suite.needs(&[Need::CgroupV2, Need::Root]);
     inside(suite);
     nested(suite);
+    delegated(suite);
     owners(suite);
 }
 
@@ -324,6 +325,72 @@ fn nested(suite: &mut Suite) {
         container.stop()?;
         container.delete()
     });
+}
+
+/// Containers whose process is in a cgroup below theirs from the beginning, by crun's annotation.
+fn delegated(suite: &mut Suite) {
+    suite.masu_only("run.oci.delegate-cgroup names the cgroup below that the process is in", |bench| {
+        let container = delegating(bench, "payload", |config| {
+            config.set("/linux/resources/pids", json!({"limit": 99}));
+        })?;
+        let cgroup = host::cgroup_unified(container.cgroup());
+        ensure_eq!(
+            own_cgroup(&container.pid()?.to_string())?,
+            format!("/{}/payload", container.cgroup().trim_start_matches('/'))
+        );
+        // The limit is the container's; below, the controllers are there to be divided.
+        ensure_eq!(host::read_trimmed(cgroup.join("pids.max"))?, "99");
+        ensure_eq!(host::read_trimmed(cgroup.join("payload/pids.max"))?, "max");
+        let controllers = |directory: &Path| host::read_trimmed(directory.join("cgroup.controllers"));
+        ensure_eq!(controllers(&cgroup.join("payload"))?, controllers(&cgroup)?);
+        // The namespace has its root above, and a command goes where the process is.
+        ensure_eq!(container.exec("cat /proc/self/cgroup; cat /sys/fs/cgroup/pids.max")?, "0::/payload\n99");
+        let divide =
+            "cd /sys/fs/cgroup/payload && mkdir a && echo 0 > a/cgroup.procs && cat /proc/self/cgroup";
+        ensure_eq!(container.exec(divide)?, "0::/payload/a");
+        container.call("pause").succeeds()?;
+        ensure_eq!(container.status()?, "paused");
+        container.call("resume").succeeds()?;
+        let ps = bench.call(&["ps", "--format", "json", &container.id]).succeeds()?;
+        ensure_eq!(ps.text(), format!("[{}]", container.pid()?));
+        container.stop()?;
+        container.delete()?;
+        ensure!(!cgroup.exists(), "{} is left", cgroup.display());
+        Ok(())
+    });
+    suite.masu_only(
+        "the container's user owns the cgroup of run.oci.delegate-cgroup, not that above",
+        |bench| {
+            let container = delegating(bench, "/a/b", |config| {
+                config.user_namespace().set("/process/user", json!({"uid": 7, "gid": 8}));
+            })?;
+            let cgroup = host::cgroup_unified(container.cgroup());
+            for (name, owner) in [("", 0), ("a", 0), ("a/b", 100_007), ("a/b/cgroup.procs", 100_007)] {
+                ensure_eq!(owner_of(&cgroup.join(name))?, (owner, 0), "{name}");
+            }
+            ensure_eq!(container.exec("cat /proc/self/cgroup")?, "0::/a/b");
+            Ok(())
+        },
+    );
+    suite.masu_only("run.oci.delegate-cgroup does not lead out of the container's cgroup", |bench| {
+        for path in ["..", "a/../../b", "a//b", "./a"] {
+            let output = bench.script("true", |config| {
+                config.set("/annotations", json!({"run.oci.delegate-cgroup": path}));
+            })?;
+            let text = format!("annotations[\"run.oci.delegate-cgroup\"]: {path:?} is not a path of cgroups");
+            output.fails_with(1, &[&text])?;
+        }
+        Ok(())
+    });
+}
+
+/// A sleeper that may write to its cgroups, and has this one below its own.
+fn delegating<'b>(bench: &'b Bench<'b>, path: &str, edit: impl FnOnce(&mut Config)) -> Check<Container<'b>> {
+    bench.sleeper(|config| {
+        config.namespace("cgroup").set("/annotations", json!({"run.oci.delegate-cgroup": path}));
+        writable_cgroup(config);
+        edit(config);
+    })
 }
 
 /// Whom the container's cgroup belongs to.

@@ -246,6 +246,14 @@ fn join(plan: &Plan, fd: Fd, namespaces: Namespaces) -> String {
     }
 }
 
+/// The barrier `Ready` of a container whose process goes to a cgroup below its own.
+pub(super) fn of_ready_to_move(path: &str) -> String {
+    format!(
+        "Waits until masu has moved it into the cgroup {path:?}, given that the controllers, and written the container's \
+         state and the pid file."
+    )
+}
+
 fn fork(namespaces: Namespaces, cgroup: bool) -> String {
     let new = match namespaces {
         none if none.is_empty() => String::new(),
