@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::config::Config;
-use crate::harness::setting::{Setting, setting};
+use crate::harness::setting::{Setting, check_io_weight, setting};
 use crate::harness::{Check, Need, Suite, ensure, ensure_eq, host};
 
 mod v1;
@@ -152,6 +152,12 @@ fn resources(suite: &mut Suite) {
             setting.check(container.cgroup())
         });
     }
+    suite.case("blockIO {\"weight\":500} is in force", |bench| {
+        let container = bench.sleeper(|config| {
+            config.set("/linux/resources/blockIO", json!({"weight": 500}));
+        })?;
+        check_io_weight(container.cgroup())
+    });
     suite.case("no cgroup is left after `run` in the foreground", |bench| {
         bench.script("true", |_| {})?.exits_with(0)?;
         let left = host::cgroups_of(&bench.tag)?;

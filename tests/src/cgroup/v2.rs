@@ -179,6 +179,14 @@ fn refusals(suite: &mut Suite) {
             Ok(())
         });
     }
+    suite.case("a limit of an RDMA device that is not there is an error and leaves no cgroup", |bench| {
+        let output = bench.script("true", |config| {
+            config.set("/linux/resources/rdma", json!({"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10000}}));
+        })?;
+        output.fails_with(1, &["rdma.max"])?;
+        ensure!(host::cgroups_of(&bench.tag)?.is_empty(), "a cgroup is left");
+        Ok(())
+    });
     suite.masu_only("a real-time runtime is refused by its field", |bench| {
         let output = bench.script("true", |config| {
             config.set("/linux/resources/cpu", json!({"realtimeRuntime": 1000}));
@@ -415,6 +423,10 @@ fn owners(suite: &mut Suite) {
         ensure_eq!(container.exec(script)?, "/below");
         Ok(())
     });
+    suite.case(
+        "where the kernel has no list, the user gets the three files that move processes",
+        without_list,
+    );
     suite.case("without a user namespace a cgroup that is written to is the user's", |bench| {
         let container = bench.sleeper(|config| {
             config.namespace("cgroup").set("/process/user", json!({"uid": 7, "gid": 8}));
@@ -444,6 +456,26 @@ fn owners(suite: &mut Suite) {
     });
     suite.needs(&[Need::CgroupV2, Need::Root, Need::Cgroupfs]);
     suite.case("of a cgroup without the memory controller the user gets what is there", gets_what_is_there);
+}
+
+fn without_list(bench: &mut Bench<'_>) -> Check {
+    let mut bundle = bench.bundle()?;
+    bundle.config.namespace("cgroup").set("/process/user", json!({"uid": 7, "gid": 8}));
+    writable_cgroup(&mut bundle.config);
+    let container = bench.container(bundle)?;
+    let hide = "mount -t tmpfs none /sys/kernel/cgroup && exec \"$0\" \"$@\"";
+    let run = container.launch("run", &["--detach"]).behind_shell(hide);
+    run.behind("unshare", &["--mount"]).succeeds()?;
+    let cgroup = host::cgroup_unified(&own_cgroup(&container.pid()?.to_string())?[1..]);
+    let given = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"];
+    ensure_eq!(owner_of(&cgroup)?, (7, 0));
+    for entry in fs::read_dir(&cgroup)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = if given.contains(&name.as_str()) { 7 } else { 0 };
+        ensure_eq!(owner_of(&entry.path())?, (owner, 0), "{name}");
+    }
+    Ok(())
 }
 
 fn gets_what_is_there(bench: &mut Bench<'_>) -> Check {

@@ -13,7 +13,7 @@ const HOG: &str = "while :; do head -c 200000000 /dev/zero | tail; sleep 0.2; do
 /// The suite.
 pub(crate) fn suite() -> Suite {
     let mut suite = Suite::new("events");
-    suite.needs(&[Need::CgroupV1]);
+    suite.needs(&[Need::Cgroups, Need::Root]);
     samples(&mut suite);
     intervals(&mut suite);
     notices(&mut suite);

@@ -1,6 +1,6 @@
 //! What a limit looks like on the host, in each version of control groups.
 
-use super::{Check, ensure_eq, host};
+use super::{Check, ensure_eq, fail, host};
 
 /// A file of a cgroup and what it says.
 #[derive(Debug, Clone, Copy)]
@@ -40,4 +40,23 @@ impl Setting {
         }
         Ok(())
     }
+}
+
+/// The files that a `blockIO.weight` of 500 may be in, and what the first of them that there is then says: that of the
+/// scheduler bfq has version 1's numbers in both versions.
+const IO_WEIGHTS: [(&str, &str); 4] = [
+    ("io.bfq.weight", "default 500"),
+    ("io.weight", "default 4950"),
+    ("blkio.weight", "500"),
+    ("blkio.bfq.weight", "500"),
+];
+
+/// Checks that a `blockIO.weight` of 500 is in force in the cgroup of this path.
+pub(crate) fn check_io_weight(cgroup: &str) -> Check {
+    let directory = host::cgroup("blkio", cgroup);
+    let file = IO_WEIGHTS.iter().find(|(file, _)| directory.join(file).exists());
+    let (file, text) = file.ok_or_else(|| fail("this kernel has no weights"))?;
+    let weight = host::read_trimmed(directory.join(file))?;
+    ensure_eq!(weight.lines().next(), Some(*text), "{file}");
+    Ok(())
 }

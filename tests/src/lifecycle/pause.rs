@@ -7,17 +7,21 @@ pub(crate) fn add(suite: &mut Suite) {
     suite
         .case("`pause` freezes the cgroup and `resume` thaws it", |bench| {
             let container = bench.sleeper(|_| {})?;
-            let state = host::cgroup_v1("freezer", &container.id).join("freezer.state");
+            let [file, frozen, thawed] = match host::is_unified() {
+                true => ["cgroup.freeze", "1", "0"],
+                false => ["freezer.state", "FROZEN", "THAWED"],
+            };
+            let state = host::cgroup("freezer", container.cgroup()).join(file);
             let output = container.call("pause").succeeds()?;
             ensure_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
             ensure_eq!(container.status()?, "paused");
-            ensure_eq!(host::read_trimmed(&state)?, "FROZEN");
+            ensure_eq!(host::read_trimmed(&state)?, frozen);
             container.call("resume").succeeds()?;
             ensure_eq!(container.status()?, "running");
-            ensure_eq!(host::read_trimmed(&state)?, "THAWED");
+            ensure_eq!(host::read_trimmed(&state)?, thawed);
             Ok(())
         })
-        .needs(&[Need::CgroupV1]);
+        .needs(&[Need::Cgroups]);
     suite
         .case("a paused process does nothing until `resume`", |bench| {
             let mut bundle = bench.bundle()?;

@@ -1,6 +1,6 @@
 //! `update`.
 
-use crate::harness::setting::{Setting, only_v1, setting};
+use crate::harness::setting::{Setting, check_io_weight, only_v1, setting};
 use crate::harness::{Bench, Check, Container, Need, Suite, ensure, ensure_eq, host};
 
 /// What a flag of `update` sets.
@@ -126,6 +126,11 @@ pub(crate) fn add(suite: &mut Suite) {
             Ok(())
         },
     );
+    suite.case("`update --blkio-weight 500` is in force at once", |bench| {
+        let container = bench.sleeper(|_| {})?;
+        bench.call(&["update", "--blkio-weight", "500", &container.id]).succeeds()?;
+        check_io_weight(container.cgroup())
+    });
     suite
         .case("`update --cpu-rt-period 900000 --cpu-rt-runtime 2000` is in force at once", |bench| {
             let container = bench.sleeper(|_| {})?;
@@ -137,6 +142,14 @@ pub(crate) fn add(suite: &mut Suite) {
             Ok(())
         })
         .needs(&[Need::CgroupV1]);
+    suite
+        .masu_only("`update --cpu-rt-runtime 2000` is refused where real time is not given out", |bench| {
+            let container = bench.sleeper(|_| {})?;
+            let output = bench.call(&["update", "--cpu-rt-runtime", "2000", &container.id]).output()?;
+            output.fails_with(1, &["masu: linux.resources.cpu.realtimeRuntime: "])?;
+            Ok(())
+        })
+        .needs(&[Need::CgroupV2]);
     suite.case("`update` of an unknown id fails", |bench| {
         bench
             .call(&["update", "--pids-limit", "5", "nobody"])
