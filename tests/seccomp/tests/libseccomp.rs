@@ -15,7 +15,7 @@
 
 mod reference;
 
-use libseccomp::{ScmpArch, ScmpSyscall};
+use libseccomp::ScmpSyscall;
 use masu_seccomp::{Filter, compile_for};
 use masu_seccomp_tests::{Call, interpret_on};
 use masu_spec::{Action, Architecture, Condition, FilterFlags, Operator, Rule, Seccomp};
