@@ -8,7 +8,7 @@
 //!   the process is killed and reaped, and the error returned ◀────────────┘
 //! ```
 
-use alloc::{ffi::CString, format, string::String, vec, vec::Vec};
+use alloc::{collections::VecDeque, ffi::CString, format, string::String, vec, vec::Vec};
 use core::mem::MaybeUninit;
 
 use masu_program::{Barrier, FRAME_SIZE, Fd, Frame, Part, Steps, encode};
@@ -138,8 +138,9 @@ pub(crate) fn spawn_interruptible(
     drop(theirs);
     drop(spawn.descriptors);
     let Spawn { plan, proc, id_programs, assembled, listener, .. } = spawn;
+    let (channel, early) = (ours, VecDeque::new());
     let mut engine =
-        Engine { plan, proc, id_programs, channel: ours, child, assembled, listener, interrupt, trace };
+        Engine { plan, proc, id_programs, channel, child, assembled, listener, interrupt, trace, early };
     let attended = trace.measure(Work::Attend, || engine.attend(spawn.gate, spawn.terminal, ready));
     if let (Err(_), Some(interrupt)) = (&attended, interrupt) {
         interrupt.kill(&engine.child);
@@ -158,7 +159,12 @@ struct Engine<'a> {
     listener: &'a dyn Fn(OwnedFd, i32) -> Result<()>,
     interrupt: Option<&'a Interrupt>,
     trace: &'a Trace,
+    /// What the child said before its parent had told of it, and has not been heard yet.
+    early: VecDeque<Said>,
 }
+
+/// A frame, and the descriptor that came with it.
+type Said = (Frame, Option<OwnedFd>);
 
 impl Engine<'_> {
     fn attend(
@@ -173,8 +179,7 @@ impl Engine<'_> {
             .any(|step| matches!(step, masu_program::Step::Fork { .. }));
         let mut forked = !forks;
         loop {
-            self.interrupt.map_or(Ok(()), |interrupt| interrupt.wait(&self.channel))?;
-            let (frame, descriptor) = self.receive(RecvFlags::empty())?;
+            let (frame, descriptor) = self.hear()?;
             let barrier = match frame {
                 None if ready.is_none() => return Ok(()),
                 None => return Err(self.died()),
@@ -210,6 +215,15 @@ impl Engine<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// The next frame; `None` at the end.
+    fn hear(&mut self) -> Result<(Option<Frame>, Option<OwnedFd>)> {
+        if let Some((frame, descriptor)) = self.early.pop_front() {
+            return Ok((Some(frame), descriptor));
+        }
+        self.interrupt.map_or(Ok(()), |interrupt| interrupt.wait(&self.channel))?;
+        self.receive(RecvFlags::empty())
     }
 
     /// The engine's half of a barrier.
@@ -293,13 +307,17 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The child is at its barrier before its parent has told of it. That is the parent's last act: once it has ended,
-    /// its frame is there, or it was killed before, and nobody would ever tell; the child then ends with the channel.
+    /// The child speaks before its parent has told of it. That is the parent's last act: once it has ended, its frame is
+    /// there, or it was killed before, and nobody would ever tell; the child then ends with the channel. Meanwhile the
+    /// child may have said more: that it has a listener, and that it is ready.
     fn follow_late(&mut self) -> Result<()> {
         let died = self.died();
-        match self.receive(RecvFlags::DONTWAIT)? {
-            (Some(Frame::Forked { pid }), _) => self.follow(pid),
-            _ => Err(died),
+        loop {
+            match self.receive(RecvFlags::DONTWAIT)? {
+                (Some(Frame::Forked { pid }), _) => return self.follow(pid),
+                (Some(frame), descriptor) => self.early.push_back((frame, descriptor)),
+                (None, _) => return Err(died),
+            }
         }
     }
 
