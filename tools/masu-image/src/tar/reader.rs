@@ -131,11 +131,28 @@ impl<R: Read> Reader<R> {
             self.consume(length);
         }
         self.unread = std::mem::take(&mut self.padding);
+        if self.unread != 0 && self.is_at_end()? {
+            // `umoci insert` closes no archive (0.4.7): the last member is whole, what would fill its block is not
+            // there. Go's readers, which is those of all engines, take it; GNU tar does not.
+            self.unread = 0;
+            self.ended = true;
+        }
         while self.unread != 0 {
             let length = self.content()?.len();
             self.consume(length);
         }
         Ok(())
+    }
+
+    /// Whether the source has nothing more.
+    fn is_at_end(&mut self) -> Result<bool, Fault> {
+        loop {
+            match self.source.fill_buf() {
+                Ok(piece) => return Ok(piece.is_empty()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Fault::Read(error)),
+            }
+        }
     }
 
     /// The content that the next header has, and the padding behind it.

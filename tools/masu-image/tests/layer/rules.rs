@@ -435,6 +435,25 @@ fn long_names_of_both_kinds_are_read() {
 }
 
 #[test]
+fn an_archive_may_end_where_the_content_of_its_last_member_does() {
+    // As `umoci insert` leaves it, and Go reads it.
+    let mut layer = Tar::default().file("a", "1").file("b", "22").open_end();
+    layer.truncate(layer.len() - 510);
+    let scratch = Scratch::new();
+    let merged = tree::read(&scratch.merged(std::slice::from_ref(&layer)).unwrap(), true);
+    umoci::compare(&merged, &umoci::unpack(&scratch, std::slice::from_ref(&layer)));
+    let lines: Vec<&str> = merged.values().map(|line| line.split(" @").next().unwrap()).skip(1).collect();
+    assert_eq!(lines, ["file \"1\" 644", "file \"22\" 644"]);
+    // Anything between that and the whole block is damage.
+    for missing in [1, 509] {
+        let mut damaged = Tar::default().file("a", "1").file("b", "22").open_end();
+        damaged.truncate(damaged.len() - missing);
+        let error = apply(&damaged, &scratch.dir(&missing.to_string()), Target::Merged).unwrap_err();
+        assert_eq!(error.to_string(), "layer: member 3: the archive ends within the content of a member");
+    }
+}
+
+#[test]
 fn an_archive_may_end_without_its_mark_and_go_on_behind_it() {
     let layer = Tar::default().file("a", "1");
     let scratch = Scratch::new();
