@@ -1,7 +1,9 @@
 //! Kills, crowds, full disks.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use masu_image_tests::{Fake, Image, Masu, Reply};
+use masu_image_tests::{Fake, Image, Masu, Reply, run};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 /// Waits for something that a process does.
@@ -11,6 +13,44 @@ fn wait(what: &str, mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(60), "{what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn a_pull_that_the_user_interrupts_is_gone_on_with_by_the_next_one() {
+    // The lower layer is unpacked by then, half of the upper one is there.
+    let image = Image::new(&[10, 4000]);
+    let upper = image.layer(1).to_string();
+    let fake = Fake::of_image(&image, move |request, layer| {
+        let mut reply = Reply::part(request, layer);
+        if request.before == 0 && request.path.ends_with(&upper) {
+            reply.pause = Duration::from_secs(10);
+        }
+        reply
+    });
+    let masu = Masu::new();
+    let child = masu.start(&["pull", "--insecure", &fake.name()]);
+    let partial = masu.scratch.path("store/partial").join(format!("sha256-{}", image.layer(1).hex()));
+    let half = u64::try_from(image.layers[1].len() / 2).unwrap();
+    wait("half of the layer", || partial.metadata().is_ok_and(|metadata| metadata.len() >= half));
+    wait("the lower layer", || masu.store().has_snapshot(&image.layer(0)));
+    run("sh", &["-c", &format!("kill -INT {}", child.id())]);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+
+    assert!(masu.call(&["verify"]).ok);
+    let pulled = masu.call(&["pull", "--insecure", &fake.name()]);
+    assert!(pulled.ok, "{}", pulled.stderr);
+    let asked = fake.requests();
+    let of_layer = |number| {
+        let digest = image.layer(number).to_string();
+        asked.iter().filter(move |request| request.path.ends_with(&digest))
+    };
+    assert_eq!(of_layer(0).count(), 1);
+    let ranges: Vec<_> = of_layer(1).map(|request| request.header("range")).collect();
+    assert_eq!(ranges, [None, Some(format!("bytes={half}-").as_str())]);
+    assert!(
+        masu.call(&["prune"]).good().starts_with("removed 0 blobs, 0 unpacked layers and 0 unfinished ones")
+    );
 }
 
 #[test]
@@ -130,4 +170,24 @@ fn a_store_that_cannot_be_written_can_be_read() {
     assert_eq!(masu.call_after(mount, &["ls", "--quiet"]).good(), format!("{}\n", image.digest()));
     let message = masu.call_after(mount, &["pull", "--insecure", &fake.name()]).bad();
     assert!(message.ends_with(": EROFS"), "{message}");
+}
+
+#[test]
+fn a_store_of_another_user_is_refused_by_name() {
+    let masu = Masu::new();
+    let own = std::fs::metadata("/proc/self").unwrap().uid();
+    // Only root can give a store away; to all others this is root's.
+    let (store, owner) = if own == 0 { (masu.scratch.path("store"), 12345) } else { ("/".into(), 0) };
+    if own == 0 {
+        std::fs::create_dir(&store).unwrap();
+        std::os::unix::fs::chown(&store, Some(owner), None).unwrap();
+    }
+    let store = store.display().to_string();
+    let expected = format!(
+        "the store {store} belongs to uid {owner}, and you are uid {own}\nhint: each user has a store of their own; \
+         --store or $MASU_STORE names it"
+    );
+    for words in [["ls", "--store", &store], ["prune", "--store", &store]] {
+        assert_eq!(masu.call(&words).bad(), expected);
+    }
 }

@@ -92,6 +92,15 @@ pub enum Error {
         /// The store.
         store: PathBuf,
     },
+    /// The store is another user's.
+    Owner {
+        /// The store.
+        store: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who wants to use it.
+        caller: u32,
+    },
     /// An error on the way to something: the image that was pulled, the layer that was unpacked.
     At {
         /// On the way to what.
@@ -162,6 +171,12 @@ impl std::fmt::Display for Error {
             Self::Busy { store } => write!(
                 f,
                 "{} is in use\nhint: an image is being pulled or imported; try again when that is done",
+                store.display()
+            ),
+            Self::Owner { store, owner, caller } => write!(
+                f,
+                "the store {} belongs to uid {owner}, and you are uid {caller}\nhint: each user has a store of their own; \
+                 --store or $MASU_STORE names it",
                 store.display()
             ),
             Self::At { place, source } => write!(f, "{place}: {source}"),

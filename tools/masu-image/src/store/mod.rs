@@ -16,7 +16,8 @@
 //! fetches or unpacks the same thing waits for the first one (flock(2) on the file or directory in the making, which
 //! ends with its process) and finds it done, or goes on with what a killed one left.
 //!
-//! What is not promised: content that survives a power cut. It is not flushed; `verify` tells what got lost.
+//! A snapshot is flushed to the disk before it has its name, for it is never read again to see whether it is right. What
+//! is not promised: that a blob survives a power cut. `verify` tells what got lost, and the next pull fetches it.
 
 mod blob;
 mod files;
@@ -41,7 +42,7 @@ use crate::manifest::{Document, MAX_DOCUMENT, Manifest, MediaType, parse_json};
 use crate::{Descriptor, Digest, Error, Result};
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::Read;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -72,6 +73,25 @@ impl Store {
     /// The store in this directory.
     pub fn open(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
+    }
+
+    /// Proves that the store is the caller's: one of another user has files that the caller cannot read, or, if the caller is
+    /// root, would get files that its owner cannot. To be called before a user namespace is entered, in which others look
+    /// like nobody. A store that is not there is anybody's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Owner`], or [`Error::File`] when it cannot be looked at.
+    pub fn check_owner(&self) -> Result<()> {
+        let metadata = match self.path.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(Error::file("stat", &self.path))?,
+        };
+        let (owner, caller) = (metadata.uid(), rustix::process::geteuid().as_raw());
+        if owner == caller {
+            return Ok(());
+        }
+        Err(Error::Owner { store: self.path.clone(), owner, caller })
     }
 
     /// The directory.

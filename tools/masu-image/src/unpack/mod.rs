@@ -8,7 +8,7 @@
 //! The file that a layer is downloaded into is the buffer between the network and the rest: a slow disk does not slow
 //! the download, and memory does not grow with the image. Layers are unpacked from the lowest upwards, since one may link
 //! to what those below it have; a snapshot belongs to its chain id for the same reason. It gets its name after the blob's
-//! digest and the diff id have been found right.
+//! digest and the diff id have been found right, and after it has been flushed to the disk.
 
 mod follow;
 mod pipe;
@@ -19,11 +19,12 @@ use crate::decompress::decompress;
 use crate::layer::{self, Limits, Target};
 use crate::manifest::{ImageConfig, Manifest, chain_ids};
 use crate::rootless::Standing;
-use crate::store::Writer;
+use crate::store::{SnapshotWriter, Writer};
 use crate::{Descriptor, Digest, Error, Hasher, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc;
 
 /// How much compressed content is read at once, in bytes.
 const BUFFER: usize = 128 << 10;
@@ -131,15 +132,44 @@ impl<'a> Layer<'a> {
 }
 
 /// Unpacks layers as they arrive; and does not end before the last is there, whether it has to be unpacked or not.
+///
+/// A layer is flushed to the disk while the next one is unpacked.
 pub(crate) fn unpack_all(
     store: &Writer,
     layers: &[Layer<'_>],
     standing: &Standing,
     on_event: OnEvent<'_>,
 ) -> Result<()> {
+    std::thread::scope(|scope| {
+        let (unpacked, to_keep) = mpsc::channel::<(String, SnapshotWriter)>();
+        let keeping = scope.spawn(move || {
+            to_keep.into_iter().try_for_each(|(place, snapshot)| snapshot.commit().map_err(Error::at(place)))
+        });
+        let result = unpack_each(store, layers, standing, on_event, &unpacked);
+        drop(unpacked);
+        let kept = keeping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // What could not be kept is why nothing came after it.
+        kept.and(result)
+    })
+}
+
+fn unpack_each(
+    store: &Writer,
+    layers: &[Layer<'_>],
+    standing: &Standing,
+    on_event: OnEvent<'_>,
+    unpacked: &mpsc::Sender<(String, SnapshotWriter)>,
+) -> Result<()> {
     let mut below: Vec<File> = Vec::new();
     for layer in layers {
-        if let Some(snapshot) = store.snapshot(&layer.chain_id)? {
+        let snapshot = store.snapshot(&layer.chain_id)?;
+        let path = match &snapshot {
+            Some(snapshot) => snapshot.path().to_owned(),
+            None => store.snapshot_path(&layer.chain_id),
+        };
+        // Opened anew, for the lock on the other ends with the snapshot.
+        let directory = File::open(&path).map_err(Error::file("open", &path))?;
+        if let Some(snapshot) = snapshot {
             on_event(Event::Unpacking(layer.number));
             let lower: Vec<BorrowedFd<'_>> = below.iter().map(AsFd::as_fd).collect();
             let target = Target::Snapshot { marks: standing.marks, lower: &lower };
@@ -149,12 +179,13 @@ pub(crate) fn unpack_all(
                 return Err(Error::at(layer.place())(error));
             }
             layer.arrival.result()?;
-            snapshot.commit()?;
+            if unpacked.send((layer.place(), snapshot)).is_err() {
+                return Ok(());
+            }
         }
         layer.arrival.result()?;
         on_event(Event::Unpacked(layer.number));
-        let path = store.snapshot_path(&layer.chain_id);
-        below.insert(0, File::open(&path).map_err(Error::file("open", &path))?);
+        below.insert(0, directory);
     }
     Ok(())
 }

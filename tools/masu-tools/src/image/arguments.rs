@@ -57,19 +57,25 @@ pub(super) fn image() -> Arg {
 
 /// The store that is meant.
 pub(crate) fn store(matches: &ArgMatches) -> Result<Store> {
+    let store = Store::open(store_path(matches)?);
+    store.check_owner().map_err(|error| failure(&error))?;
+    Ok(store)
+}
+
+fn store_path(matches: &ArgMatches) -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let given = matches.get_one::<String>("store").map(PathBuf::from).or_else(|| variable("MASU_STORE"));
     if let Some(path) = given {
         let path = std::path::absolute(&path)
             .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
-        return Ok(Store::open(path));
+        return Ok(path);
     }
     if rustix::process::geteuid().is_root() {
-        return Ok(Store::open("/var/lib/masu"));
+        return Ok(PathBuf::from("/var/lib/masu"));
     }
     let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
     match data {
-        Some(data) => Ok(Store::open(data.join("masu"))),
+        Some(data) => Ok(data.join("masu")),
         None => {
             Err(Failure::with_hint("neither $XDG_DATA_HOME nor $HOME says where the store is", "--store DIR"))
         }
