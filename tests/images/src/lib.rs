@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
 mod fake;
+mod proxy;
 mod real;
 
 pub use fake::{Fake, Image, Reply, Request};
+pub use proxy::Proxy;
 pub use real::{Real, Security};
 
 use std::os::unix::fs::MetadataExt;
@@ -121,6 +123,13 @@ impl Masu {
             ("CONTAINERS_REGISTRIES_CONF", conf),
         ];
         Self { scratch, variables }
+    }
+
+    /// The same, with an environment variable for all its calls.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<PathBuf>) -> Self {
+        self.variables.push((name, value.into()));
+        self
     }
 
     /// The store.

@@ -15,6 +15,8 @@ pub enum Security {
     Tls,
     /// `user` with the password `secret`, by TLS.
     Password,
+    /// Who has a certificate of the same authority, by TLS.
+    Certificate,
 }
 
 /// A registry of its own, with the image `test/busybox:1`. It ends with this.
@@ -45,8 +47,13 @@ impl Real {
         configuration += &format!("http:\n  addr: {host}\n");
         if security != Security::Plain {
             make_certificates(&scratch);
-            configuration +=
-                &format!("  tls: {{certificate: {}, key: {}}}\n", path("server.pem"), path("server.key"));
+            let clients = format!(", clientcas: [{}]", path("certs/ca.crt"));
+            configuration += &format!(
+                "  tls: {{certificate: {}, key: {}{}}}\n",
+                path("server.pem"),
+                path("server.key"),
+                if security == Security::Certificate { clients.as_str() } else { "" }
+            );
         }
         std::fs::write(scratch.path("registry.yml"), configuration).unwrap();
         let mut server = Command::new("docker-registry");
@@ -72,6 +79,10 @@ impl Real {
         if security == Security::Password {
             words.extend(["--dest-creds", "user:secret"]);
         }
+        let certificates = self.client_certificates().display().to_string();
+        if security == Security::Certificate {
+            words.extend(["--dest-cert-dir", &certificates]);
+        }
         let source = format!("oci:{}:busybox", layout.display());
         for (format, tag) in [("oci", "1"), ("v2s2", "docker")] {
             let target = format!("docker://{}/test/busybox:{tag}", self.host);
@@ -89,6 +100,12 @@ impl Real {
     #[must_use]
     pub fn certificates(&self) -> PathBuf {
         self.scratch.path("certs")
+    }
+
+    /// The same, with the certificate of a client and its key.
+    #[must_use]
+    pub fn client_certificates(&self) -> PathBuf {
+        self.scratch.path("client")
     }
 }
 
@@ -116,17 +133,25 @@ fn make_image(scratch: &Scratch) -> PathBuf {
     layout
 }
 
-/// An authority, in `certs/ca.crt`, and a server that it vouches for.
+/// An authority, in `certs/ca.crt`, and a server and a client that it vouches for.
 fn make_certificates(scratch: &Scratch) {
-    std::fs::create_dir_all(scratch.path("certs")).unwrap();
     let path = |name: &str| scratch.path(name).display().to_string();
+    for folder in ["certs", "client"] {
+        std::fs::create_dir_all(scratch.path(folder)).unwrap();
+    }
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
     let authority = ["req", "-x509", "-subj", "/CN=masu tests", "-keyout"];
     run("openssl", &[&authority[..], &[&path("ca.key"), "-out", &path("certs/ca.crt")], &key].concat());
-    let server = ["req", "-x509", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
-    let signed = ["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"];
+    std::fs::copy(scratch.path("certs/ca.crt"), scratch.path("client/ca.crt")).unwrap();
     let by = ["-CA", &path("certs/ca.crt"), "-CAkey", &path("ca.key")];
-    let out = [path("server.key"), "-out".to_owned(), path("server.pem")];
-    let out: Vec<&str> = out.iter().map(String::as_str).collect();
-    run("openssl", &[&server[..], &signed, &out, &by, &key].concat());
+    let certify = |subject: &str, names: &str, key_file: &str, file: &str| {
+        let subject = ["req", "-x509", "-subj", subject, "-addext", names];
+        let signed = ["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"];
+        let out = [path(key_file), "-out".to_owned(), path(file)];
+        let out: Vec<&str> = out.iter().map(String::as_str).collect();
+        run("openssl", &[&subject[..], &signed, &out, &by, &key].concat());
+    };
+    let server = "subjectAltName=IP:127.0.0.1,DNS:registry.test";
+    certify("/CN=127.0.0.1", server, "server.key", "server.pem");
+    certify("/CN=a client", "extendedKeyUsage=clientAuth", "client/client.key", "client/client.cert");
 }
