@@ -106,7 +106,12 @@ pub static COMPANION_COMMANDS: &[CompanionCommand] = &[
     CompanionCommand { name: "bundle", purpose: "Make bundles from images, for this and any other runtime" },
     CompanionCommand { name: "explain", purpose: "Show how a container would be made, step by step" },
     CompanionCommand { name: "image", purpose: "Fetch images and look after the store of them" },
+    CompanionCommand { name: "logs", purpose: "Show what a box in the background has said" },
     CompanionCommand { name: "trace", purpose: "Show what a create, run or exec spends its time on" },
+    CompanionCommand {
+        name: "wait",
+        purpose: "Wait for boxes in the background, and print their exit codes",
+    },
 ];
 
 /// The command of this name.

@@ -4,10 +4,12 @@
 //! A failure here is a failure of the test, which is what `unwrap` is for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
+mod boxed;
 mod fake;
 mod proxy;
 mod real;
 
+pub use boxed::Box;
 pub use fake::{Fake, Image, Reply, Request};
 pub use proxy::Proxy;
 pub use real::{Real, Security};
@@ -94,10 +96,14 @@ impl Outcome {
     /// The message of a call that has to fail: what stands on standard error after `masu: `.
     pub fn bad(self) -> String {
         assert!(!self.ok, "{}", self.stdout);
-        let message = self.stderr.split_once("masu: ").map(|(_, message)| message.trim_end().to_owned());
-        message.unwrap_or(self.stderr)
+        let lines = self.stderr.lines().filter(|line| !line.starts_with("masu: warning: "));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        text.split_once("masu: ").map_or(self.stderr, |(_, message)| message.trim_end().to_owned())
     }
 }
+
+/// Who an ordinary user's tests are run as: `nobody`.
+const USER: &str = "65534";
 
 /// Calls masu on a store of its own.
 #[derive(Debug)]
@@ -105,6 +111,9 @@ pub struct Masu {
     /// Where the store is, and whatever else a test needs.
     pub scratch: Scratch,
     variables: Vec<(&'static str, PathBuf)>,
+    program: PathBuf,
+    /// Not who runs the test, but an ordinary user.
+    is_a_users: bool,
 }
 
 impl Masu {
@@ -122,7 +131,21 @@ impl Masu {
             ("REGISTRY_AUTH_FILE", scratch.path("auth.json")),
             ("CONTAINERS_REGISTRIES_CONF", conf),
         ];
-        Self { scratch, variables }
+        Self { scratch, variables, program: program(), is_a_users: false }
+    }
+
+    /// The same for an ordinary user. Nobody but root may have to reach the work tree: the programs are copied.
+    #[must_use]
+    pub fn of_a_user() -> Self {
+        let masu = Self::new();
+        let bin = masu.scratch.path("bin");
+        std::fs::create_dir(&bin).unwrap();
+        for name in ["masu", "masu-tools"] {
+            std::fs::copy(program().with_file_name(name), bin.join(name)).unwrap();
+        }
+        let all = masu.scratch.path("").display().to_string();
+        run("chown", &["-R", &format!("{USER}:{USER}"), &all]);
+        Self { program: bin.join("masu-tools"), is_a_users: true, ..masu }
     }
 
     /// The same, with an environment variable for all its calls.
@@ -156,16 +179,55 @@ impl Masu {
         Outcome::of(&self.verb("box", words).output().unwrap())
     }
 
+    /// The same by a caller that has a descriptor open, and does not close it on execve(2).
+    #[must_use]
+    pub fn boxed_with_descriptor_9(&self, words: &[&str]) -> Outcome {
+        let inner = self.verb("box", words);
+        let mut command = Command::new("sh");
+        command.args(["-ec", "exec 9< /etc/passwd; exec \"$@\"", "sh"]).arg(inner.get_program());
+        command.args(inner.get_args()).env_clear().stdin(Stdio::null());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Outcome::of(&command.output().unwrap())
+    }
+
     /// Starts `masu box` with these words.
     #[must_use]
     pub fn start_box(&self, words: &[&str]) -> Child {
         self.verb("box", words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// Calls another verb of masu.
+    #[must_use]
+    pub fn other(&self, verb: &str, words: &[&str]) -> Outcome {
+        Outcome::of(&self.verb(verb, words).output().unwrap())
+    }
+
+    /// Starts another verb of masu.
+    #[must_use]
+    pub fn start_other(&self, verb: &str, words: &[&str]) -> Child {
+        self.verb(verb, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Calls the engine on the containers of these tests.
+    #[must_use]
+    pub fn engine(&self, words: &[&str]) -> Outcome {
+        let mut engine = self.as_user(&self.program.with_file_name("masu"));
+        engine.arg("--root").arg(self.scratch.path("state")).args(words).stdin(Stdio::null());
+        Outcome::of(&engine.output().unwrap())
+    }
+
+    fn as_user(&self, program: &Path) -> Command {
+        if !self.is_a_users {
+            return Command::new(program);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]).arg(program);
+        command
+    }
+
     fn verb(&self, verb: &str, words: &[&str]) -> Command {
-        let program = program();
-        assert!(program.exists(), "{} is missing: cargo xtask build", program.display());
-        let mut command = Command::new(program);
+        assert!(self.program.exists(), "{} is missing: cargo xtask build", self.program.display());
+        let mut command = self.as_user(&self.program);
         // Containers of its own, for whether a bundle is used.
         command.arg("--root").arg(self.scratch.path("state"));
         command.arg(verb).args(words).env_clear().stdin(Stdio::null());

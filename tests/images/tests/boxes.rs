@@ -1,63 +1,9 @@
 //! `masu box`: what each option does, seen from inside; where podman has the option, its result stands in the case.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use masu_image_tests::{Masu, Outcome, run};
-use std::io::Read;
-use std::os::unix::fs::symlink;
+use masu_image_tests::{Box, run};
 use std::path::Path;
-use std::process::Child;
 use std::time::Duration;
-
-/// A store, and busybox with two users as an image in a directory.
-struct Box {
-    masu: Masu,
-    image: String,
-}
-
-impl Box {
-    fn new() -> Self {
-        let masu = Masu::new();
-        let root = masu.scratch.path("root");
-        for name in ["bin", "etc"] {
-            std::fs::create_dir_all(root.join(name)).unwrap();
-        }
-        std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
-        for tool in run("/bin/busybox", &["--list"]).lines().filter(|tool| *tool != "busybox") {
-            symlink("busybox", root.join("bin").join(tool)).unwrap();
-        }
-        std::fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nweb:x:33:34::/:/bin/sh\n").unwrap();
-        let image = format!("rootfs:{}", root.display());
-        Self { masu, image }
-    }
-
-    fn run(&self, options: &[&str], words: &[&str]) -> Outcome {
-        self.masu.boxed(&[options, &[&self.image], words].concat())
-    }
-
-    /// What a shell's script says in a box.
-    fn says(&self, options: &[&str], script: &str) -> String {
-        self.run(options, &["sh", "-c", script]).good()
-    }
-
-    fn entries(&self, name: &str) -> usize {
-        std::fs::read_dir(self.masu.scratch.path(name)).map_or(0, Iterator::count)
-    }
-
-    /// Starts one, and waits until its script has said its first line.
-    fn start(&self, script: &str) -> Child {
-        let mut child = self.masu.start_box(&[&self.image, "sh", "-c", script]);
-        let mut first = [0];
-        child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-        child
-    }
-
-    /// No box, no lease, no container and no mount.
-    fn nothing_is_left(&self) {
-        assert_eq!(["store/boxes", "store/leases", "state"].map(|name| self.entries(name)), [0; 3]);
-        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-        assert!(!mounts.contains(&self.masu.scratch.path("").display().to_string()));
-    }
-}
 
 #[test]
 fn a_box_says_what_its_program_says_and_leaves_nothing() {

@@ -18,6 +18,7 @@ use std::ffi::{CStr, CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
+use boxes::supervisor;
 use clap::Command;
 use masu_app::{Environment, Failure, Log, Result, Root};
 use masu_cli::{CommandLine, Request, UnknownCommand};
@@ -50,7 +51,19 @@ const VERBS: &[Verb] = &[
     Verb { name: "bundle", command: bundle::command, run: |s, m| done(bundle::run(s, m)), failure: 1 },
     Verb { name: "explain", command: explain::command, run: |s, m| done(explain::run(s, m)), failure: 1 },
     Verb { name: "image", command: image::command, run: |s, m| done(image::run(s, m)), failure: 1 },
+    Verb {
+        name: "logs",
+        command: boxes::logs::command,
+        run: |s, m| done(boxes::logs::run(s, m)),
+        failure: 1,
+    },
     Verb { name: "trace", command: trace::command, run: trace::run, failure: 1 },
+    Verb {
+        name: "wait",
+        command: boxes::wait::command,
+        run: |s, m| done(boxes::wait::run(s, m)),
+        failure: 1,
+    },
 ];
 
 fn done(outcome: Result<()>) -> Result<ExitCode> {
@@ -100,6 +113,9 @@ fn carry_out(line: &CommandLine<'_>, env: &[&'static CStr], log: &Log) -> Result
             return Err(Failure::with_hint("masu-tools is called by masu", hint));
         }
     };
+    if name == supervisor::VERB {
+        return supervise(line, rest, env, log);
+    }
     let Some(verb) = VERBS.iter().find(|verb| verb.name == name) else {
         let unknown = UnknownCommand { name, asked_companion: true };
         log.error(&Failure::from_text(&unknown.to_string()));
@@ -108,6 +124,17 @@ fn carry_out(line: &CommandLine<'_>, env: &[&'static CStr], log: &Log) -> Result
     Ok(call(verb, line, rest, env, log).unwrap_or_else(|failure| {
         log.error(&failure);
         ExitCode::from(verb.failure)
+    }))
+}
+
+/// What `masu box -d` leaves. It is called by this program alone.
+fn supervise(line: &CommandLine<'_>, rest: &[&CStr], env: &[&'static CStr], log: &Log) -> Result<ExitCode> {
+    let env = Environment(env);
+    let root = Root::choose(&line.global, env)?;
+    let order = rest.get(1).map_or(&[][..], |order| order.to_bytes());
+    Ok(supervisor::run(&Session { global: line.global, root, env, log }, order).unwrap_or_else(|failure| {
+        log.error(&failure);
+        ExitCode::from(boxes::OWN_FAILURE)
     }))
 }
 

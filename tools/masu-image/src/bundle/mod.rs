@@ -151,7 +151,10 @@ pub fn mount(store: &Store, standing: &Standing, directory: &Path) -> Result<()>
 /// [`Error::Missing`] for a directory that is no bundle of this store; [`Error::File`] for what cannot be removed.
 pub fn remove(store: &Writer, directory: &Path) -> Result<()> {
     let directory = absolute(directory)?;
-    find_lease(store, &directory)?;
+    if let Err(error) = find_lease(store, &directory) {
+        // The directory is made before the lease is: a kill between the two leaves it, and nothing in it.
+        return std::fs::remove_dir(&directory).map_err(|_| error);
+    }
     let rootfs = directory.join("rootfs");
     // What was mounted twice is there twice.
     while is_mount_point(&rootfs)? {

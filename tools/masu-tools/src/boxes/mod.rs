@@ -1,14 +1,26 @@
-//! `masu box`: from an image to a running container in one go, and nothing left of it afterwards.
+//! `masu box`: from an image to a running container in one go, and nothing left of it afterwards; `masu logs` and `masu
+//! wait` for one in the background.
 //!
 //! The box is a bundle of the store, `boxes/NAME` in it, that the engine runs as the container NAME. Root's is an overlay
 //! on the host's mount table, as `masu bundle create` makes it. An ordinary user's is mounted in a user and mount
 //! namespace of their own, which the engine is run in; the container's user namespace lies within that one.
+//!
+//! In the background the place of this process is taken by a supervisor ([`supervisor`]), in the same namespaces.
 
 mod configure;
+mod detach;
 pub(crate) mod foreground;
+mod log;
+pub(crate) mod logs;
+mod messages;
 mod names;
 mod options;
+mod status;
+pub(crate) mod supervisor;
+mod terminal;
+mod time;
 mod values;
+pub(crate) mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,34 +57,56 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     options::over_image(matches, &mut run)?;
     opened.config.config = Some(run);
     let name = matches.get_one::<String>("name").cloned().map_or_else(random_name, Ok)?;
-    let directory = place(&store, &name)?;
+    let directory = choose_directory(&store, &name)?;
     let keep = matches.get_flag("keep");
     // An ordinary user's mount would end with this process.
     let root = if keep && caller.maps.is_some() { Root::Flat } else { Root::Overlay };
     let signals = Signals::hold()?;
     make(session, &store, &caller, &opened, root, &directory)?;
-    let ended = configure_bundle(session, &directory, matches, &name, &caller)
-        .and_then(|()| foreground::run(session, matches, &name, &directory, &signals));
-    if keep && ended.is_ok() {
-        if let Some(maps) = &caller.host_maps {
-            // From here on it is run from outside of the namespace.
-            edit(&directory, |config| {
-                maps.write(config);
-                Ok(())
-            })?;
-        }
+    let configured = configure_bundle(session, &directory, matches, &name, &caller);
+    let place = Place { store: &store, name: &name, directory: &directory };
+    if matches.get_flag("detach") && configured.is_ok() {
+        return detach::run(session, matches, &place, &signals);
+    }
+    let ended = configured.and_then(|()| foreground::run(session, matches, &name, &directory, &signals));
+    let is_kept = keep && ended.is_ok();
+    let left = place.leave(session, is_kept);
+    let code = ended?;
+    left?;
+    if is_kept {
         session.log.warning(&format!(
             "kept as container {name}: masu delete {name}, then masu bundle rm {}",
             directory.display()
         ));
-        return ended;
     }
-    // Before its root is taken away: the engine may have been killed, and the container not.
-    foreground::clear(session, &directory)?;
-    let removed = store.writer().and_then(|writer| bundle::remove(&writer, &directory));
-    let code = ended?;
-    removed.map_err(|error| failure(&error))?;
     Ok(code)
+}
+
+/// Where a box is.
+struct Place<'a> {
+    store: &'a Store,
+    name: &'a str,
+    directory: &'a Path,
+}
+
+impl Place<'_> {
+    /// When the program has ended, or did not begin: removes the box, or makes it one that can be used from outside of
+    /// the namespaces that it was run in.
+    fn leave(&self, session: &Session<'_>, is_kept: bool) -> Result<()> {
+        if !is_kept {
+            // Before its root is taken away: the engine may have been killed, and the container not.
+            messages::clear(session, self.directory)?;
+            let removed = self.store.writer().and_then(|writer| bundle::remove(&writer, self.directory));
+            return removed.map_err(|error| failure(&error));
+        }
+        let maps = IdMaps::of_this_process().map_err(|error| failure(&error))?;
+        edit(self.directory, |config| {
+            if config["linux"].get("uidMappings").is_some() {
+                maps.write(config);
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Who calls.
@@ -80,8 +114,6 @@ struct Caller {
     standing: Standing,
     /// An ordinary user's ids in the namespace that the engine is run in: the container's are the same.
     maps: Option<IdMaps>,
-    /// The same ids as the host has them, for a bundle that is kept.
-    host_maps: Option<IdMaps>,
 }
 
 impl Caller {
@@ -90,13 +122,12 @@ impl Caller {
         let is_root = rustix::process::geteuid().is_root();
         let standing = pull::enter(session)?;
         if is_root {
-            return Ok(Self { standing, maps: None, host_maps: None });
+            return Ok(Self { standing, maps: None });
         }
         enter_private_mounts().map_err(|error| failure(&error))?;
-        let host_maps = IdMaps::of_this_process().map_err(|error| failure(&error))?;
-        let mut maps = host_maps.clone();
+        let mut maps = IdMaps::of_this_process().map_err(|error| failure(&error))?;
         maps.uids.iter_mut().chain(&mut maps.gids).for_each(|range| range.outside = range.inside);
-        Ok(Self { standing, maps: Some(maps), host_maps: Some(host_maps) })
+        Ok(Self { standing, maps: Some(maps) })
     }
 }
 
@@ -108,18 +139,35 @@ fn random_name() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Where the box is. A name that is taken is told by its owner, not by the file system.
-fn place(store: &Store, name: &str) -> Result<PathBuf> {
-    masu_spec::check_container_id(name).map_err(|error| Failure::new(format!("--name: {error}")))?;
+/// Where a box of this name would be.
+fn directory_of(store: &Store, name: &str) -> Result<PathBuf> {
+    masu_spec::check_container_id(name).map_err(|error| Failure::new(format!("box {name}: {error}")))?;
+    Ok(store.path().join("boxes").join(name))
+}
+
+/// Where the new box will be. A name that is taken is told by its owner, not by the file system.
+fn choose_directory(store: &Store, name: &str) -> Result<PathBuf> {
+    let directory = directory_of(store, name)?;
     let boxes = store.path().join("boxes");
     std::fs::create_dir_all(&boxes)
         .map_err(|error| Failure::new(format!("create {}: {error}", boxes.display())))?;
-    let directory = boxes.join(name);
     if directory.exists() {
         let message = format!("the name {name} is taken by the box {}", directory.display());
         return Err(Failure::with_hint(message, "another --name, or masu bundle rm when it has ended"));
     }
     Ok(directory)
+}
+
+/// A box that is there.
+fn find(store: &Store, name: &str) -> Result<PathBuf> {
+    let directory = directory_of(store, name)?;
+    match directory.is_dir() {
+        true => Ok(directory),
+        false => Err(Failure::with_hint(
+            format!("there is no box {name} in {}", store.path().display()),
+            "a box goes when its program has ended, unless masu box had --keep",
+        )),
+    }
 }
 
 fn make(

@@ -8,6 +8,9 @@ use std::io::IsTerminal;
 use super::values;
 use crate::image::{arguments, pull};
 
+/// What the output of a box in the background may take before its beginning is thrown away, twice.
+const LOG_SIZE: u64 = 16 << 20;
+
 /// The options.
 pub(crate) fn command() -> Command {
     let image = Arg::new("image").value_name("IMAGE").required(true).num_args(1..);
@@ -17,7 +20,7 @@ pub(crate) fn command() -> Command {
         .before_help(
             "The image is fetched where it is missing. The container and all that it has written are removed when its \
              program ends, and the exit code is the program's; 125 when masu failed, 126 when the program cannot be \
-             executed, 127 when it is not there.",
+             executed, 127 when it is not there. With -d it runs in the background, and only starting it can fail.",
         )
         .after_help("Example:\n  A shell, with this directory in it\n    masu box -it -v .:/src -w /src debian:12 bash")
         .args(process_options())
@@ -49,6 +52,13 @@ fn values(name: &'static str, value_name: &'static str, help: &'static str) -> A
 
 fn process_options() -> Vec<Arg> {
     vec![
+        switch("detach", "Print the name and leave it running; see masu logs and masu wait").short('d'),
+        value(
+            "log-opt",
+            "max-size=SIZE",
+            "With -d: begin the output's file anew at so many bytes (default: 16m)",
+        )
+        .requires("detach"),
         switch("interactive", "Pass standard input on").short('i'),
         switch("tty", "Give the program a terminal, and pass on what is typed").short('t'),
         value("name", "NAME", "Name of the container (default: twelve random digits)"),
@@ -106,13 +116,30 @@ pub(super) fn check(matches: &ArgMatches) -> Result<()> {
         let message = format!("incorrect usage: unexpected argument '{option}' found");
         return Err(Failure::with_hint(message, "masu box --help"));
     }
-    if matches.get_flag("tty") && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+    log_size(matches)?;
+    if matches.get_flag("tty")
+        && !matches.get_flag("detach")
+        && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal())
+    {
         return Err(Failure::with_hint(
             "--tty: standard input and output are no terminal",
             "masu box without -t",
         ));
     }
     Ok(())
+}
+
+/// The bytes that the file of the output of a box in the background may have.
+///
+/// # Errors
+///
+/// For what is no such size.
+pub(super) fn log_size(matches: &ArgMatches) -> Result<u64> {
+    let Some(text) = one(matches, "log-opt") else { return Ok(LOG_SIZE) };
+    let wrong = |problem: &dyn std::fmt::Display| Failure::new(format!("--log-opt {text}: {problem}"));
+    let size = text.strip_prefix("max-size=").ok_or_else(|| wrong(&"it is not max-size=SIZE"))?;
+    let bytes = masu_spec::parse_size(size).map_err(|error| wrong(&error))?;
+    u64::try_from(bytes).ok().filter(|bytes| *bytes > 0).ok_or_else(|| wrong(&"it is no number of bytes"))
 }
 
 /// All values of an option that may be repeated.
