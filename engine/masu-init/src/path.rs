@@ -17,6 +17,9 @@ pub(crate) const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlag
 /// Like [`IN_ROOT`], and no symbolic link at all.
 pub(crate) const IN_ROOT_NO_SYMLINKS: ResolveFlags = IN_ROOT.union(ResolveFlags::NO_SYMLINKS);
 
+/// A directory, to look things up in.
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
+
 /// openat2(2) gives up with EAGAIN when something was renamed meanwhile; so often it is tried again.
 const ATTEMPTS: u32 = 64;
 
@@ -39,20 +42,30 @@ pub(crate) fn open(
 
 /// Opens the directory `path` below `root`; it and the directories above it are made where they are missing.
 pub(crate) fn make_directories(root: BorrowedFd<'_>, path: &CStr, resolve: ResolveFlags) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    match open(root, path, flags, resolve) {
-        Err(Errno::NOENT) => {}
-        outcome => return outcome.at(Part::OpenTarget),
+    match open(root, path, DIRECTORY, resolve) {
+        Err(Errno::NOENT) => make_missing(root, path, resolve),
+        outcome => outcome.at(Part::OpenTarget),
     }
-    let mut above = open(root, c"/", flags, resolve).at(Part::OpenTarget)?;
-    let mut prefix = Buffer::new();
-    for component in relative(path).to_bytes().split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+}
+
+/// The same for one that is known to be missing: up to the first directory that is there, which mostly is the one above,
+/// and down again.
+fn make_missing(root: BorrowedFd<'_>, path: &CStr, resolve: ResolveFlags) -> Result<OwnedFd> {
+    let bytes = relative(path).to_bytes();
+    let (mut there, mut missing): (&[u8], &[u8]) = (bytes, b"");
+    let mut above = loop {
+        let cut = there.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        (there, missing) = bytes.split_at_checked(cut).unwrap_or_default();
+        let mut prefix = Buffer::new();
         prefix.append(b"/").at(Part::OpenTarget)?;
-        prefix.append(component).at(Part::OpenTarget)?;
-        above = match open(root, prefix.as_c_str(), flags, resolve) {
-            Err(Errno::NOENT) => make_directory(above.as_fd(), component)?,
-            outcome => outcome.at(Part::OpenTarget)?,
-        };
+        prefix.append(there).at(Part::OpenTarget)?;
+        match open(root, prefix.as_c_str(), DIRECTORY, resolve) {
+            Err(Errno::NOENT) if cut > 0 => {}
+            outcome => break outcome.at(Part::OpenTarget)?,
+        }
+    };
+    for name in missing.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+        above = make_directory(above.as_fd(), name)?;
     }
     Ok(above)
 }
@@ -69,7 +82,7 @@ pub(crate) fn make_target(
         outcome => return outcome.at(Part::OpenTarget),
     }
     if directory {
-        return make_directories(root, path, resolve);
+        return make_missing(root, path, resolve);
     }
     let (above, name) = open_parent(root, path, resolve)?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -96,8 +109,7 @@ pub(crate) fn find_parent(
     resolve: ResolveFlags,
 ) -> Result<(OwnedFd, Buffer)> {
     let (above, name) = split(path)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    Ok((open(root, above.as_c_str(), flags, resolve).at(Part::OpenTarget)?, name))
+    Ok((open(root, above.as_c_str(), DIRECTORY, resolve).at(Part::OpenTarget)?, name))
 }
 
 /// The directory that a path is in, from `/`, and its last component.
@@ -125,7 +137,7 @@ fn make_directory(above: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
     }
     // A symbolic link that leads nowhere, or that took the directory's place just now, ends here.
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    open(above, text.as_c_str(), OFlags::PATH | OFlags::DIRECTORY, resolve).at(Part::OpenTarget)
+    open(above, text.as_c_str(), DIRECTORY, resolve).at(Part::OpenTarget)
 }
 
 /// The host's file at `path`, as it is found while the host's tree is still in view.

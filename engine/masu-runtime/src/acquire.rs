@@ -33,20 +33,20 @@ pub(crate) struct Held {
     pub(crate) fifo: Option<OwnedFd>,
 }
 
-/// Opens everything that `plan` wants, in its order.
-pub(crate) fn acquire(plan: &Plan, held: &Held) -> Result<Vec<OwnedFd>> {
+/// Opens everything that `plan` wants, in its order; of what is open already, the cgroups' files are taken.
+pub(crate) fn acquire(plan: &Plan, held: &mut Held) -> Result<Vec<OwnedFd>> {
     plan.wants.iter().map(|(origin, want)| open(*origin, want, held)).collect()
 }
 
-fn open(origin: Origin, want: &Want, held: &Held) -> Result<OwnedFd> {
+fn open(origin: Origin, want: &Want, held: &mut Held) -> Result<OwnedFd> {
     match want {
         Want::Proc => duplicate(origin, Some(&held.proc)),
         Want::Process => duplicate(origin, held.process.as_ref()),
         Want::Fifo => duplicate(origin, held.fifo.as_ref()),
-        Want::UnifiedCgroup => duplicate(origin, held.join.unified.as_ref()),
+        Want::UnifiedCgroup => taken(origin, held.join.unified.take()),
         Want::Tasks { hierarchy } => {
-            let found = held.join.tasks.iter().find(|(name, _)| name == hierarchy);
-            duplicate(origin, found.map(|(_, tasks)| tasks))
+            let found = held.join.tasks.iter().position(|(name, _)| name == hierarchy);
+            taken(origin, found.map(|index| held.join.tasks.swap_remove(index).1))
         }
         Want::Namespace { path } => open_namespace(origin, path),
         Want::Tree { path, recursive, propagation, only_procfs, id_map } => {
@@ -66,6 +66,11 @@ fn open(origin: Origin, want: &Want, held: &Held) -> Result<OwnedFd> {
 pub(crate) fn open_namespace(origin: Origin, path: &str) -> Result<OwnedFd> {
     rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| failed(origin, format!("open namespace {path:?}"), errno))
+}
+
+/// What exactly one step uses.
+fn taken(origin: Origin, held: Option<OwnedFd>) -> Result<OwnedFd> {
+    held.ok_or_else(|| failed(origin, "find the cgroup's file".into(), Errno::BADF))
 }
 
 /// Init closes what a step used, so each step gets a descriptor of its own.

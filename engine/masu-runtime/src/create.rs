@@ -195,8 +195,8 @@ fn make(
     plan.warnings.extend(request.warnings(&cgroup));
     record.groups_forbidden = plan.forbids_setgroups(&host);
     let fifo = (options.gate == StartGate::Fifo).then(|| directory.open.make_fifo()).transpose()?;
-    let held = Held { proc, join, process: None, fifo };
-    let descriptors = trace.measure(Work::Acquire, || acquire(&plan, &held))?;
+    let mut held = Held { proc, join, process: None, fifo };
+    let descriptors = trace.measure(Work::Acquire, || acquire(&plan, &mut held))?;
     let id_programs = &IdPrograms::find(plan.id_maps.as_ref(), options.search_path)?;
     let (gate, proc, terminal) = (options.gate, &held.proc, console.as_mut());
     let assembled = &|pid| {
@@ -290,12 +290,12 @@ fn make_cgroup(
     record: &mut Record,
 ) -> Result<Cgroup> {
     if options.cgroup_driver == CgroupDriver::Disabled {
-        directory.write_record(record)?;
+        directory.make_record(record)?;
         return Ok(Cgroup::open(&record.cgroup));
     }
     let unit = request.plan_unit(options.cgroup_driver, host)?;
     record.cgroup = Cgroup::record_before(&host.cgroups, &request.as_request(), unit.as_ref())?;
-    directory.write_record(record)?;
+    directory.make_record(record)?;
     let cgroup = options
         .trace
         .measure(Work::MakeCgroup, || Cgroup::create(&host.cgroups, &request.as_request(), unit))?;
@@ -331,7 +331,7 @@ impl<'a> NewDirectory<'a> {
     fn make(store: &'a Store, options: &CreateOptions<'a>, json: &[u8]) -> Result<Self> {
         options.trace.measure(Work::MakeStateDirectory, || {
             let made = Self { store, id: options.id, open: store.make(options.id)?, kept: false.into() };
-            made.open.write(store::CONFIG, json)?;
+            made.open.make_file(store::CONFIG, json)?;
             Ok(made)
         })
     }

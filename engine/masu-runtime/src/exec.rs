@@ -96,8 +96,8 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
         container.cgroup().open_join_beside(options.sub_cgroups, &host.cgroups, membership)
     })?;
     let plan = trace.measure(Work::Plan, || plan(container, options, &host, &join))?;
-    let held = Held { proc, join, process: Some(process), fifo: None };
-    let descriptors = trace.measure(Work::Acquire, || acquire(&plan, &held))?;
+    let mut held = Held { proc, join, process: Some(process), fifo: None };
+    let descriptors = trace.measure(Work::Acquire, || acquire(&plan, &mut held))?;
     let Held { proc, .. } = held;
     // No user namespace is made here.
     let id_programs = &IdPrograms::default();

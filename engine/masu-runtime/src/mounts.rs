@@ -124,8 +124,8 @@ impl<'a> Inside<'a> {
         let (Ok(proc), Ok(process)) = (again(&self.proc), again(&self.process)) else {
             return Err(not_running());
         };
-        let held = Held { proc, join: Join::default(), process: Some(process), fifo: None };
-        let descriptors = acquire(&plan, &held)?;
+        let mut held = Held { proc, join: Join::default(), process: Some(process), fifo: None };
+        let descriptors = acquire(&plan, &mut held)?;
         Ok((plan, descriptors))
     }
 

@@ -146,9 +146,22 @@ impl Directory {
         files::replace(self.fd.as_fd(), name, bytes, 0o600).doing(|| format!("write {name}"))
     }
 
+    /// Writes a file that is not there yet, in a directory that is locked and new: nobody reads half of it, and there is
+    /// nothing to put it in the place of.
+    pub(crate) fn make_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, name, flags, Mode::from_bits_truncate(0o600))
+            .and_then(|file| files::write_all(&file, bytes))
+            .doing(|| format!("write {name}"))
+    }
+
+    /// Writes the first state of a container.
+    pub(crate) fn make_record(&self, record: &Record) -> Result<()> {
+        self.make_file(STATE, &to_json(record)?)
+    }
+
     pub(crate) fn write_record(&self, record: &Record) -> Result<()> {
-        let json = serde_json::to_vec(record).map_err(|_| Errno::INVAL).doing(|| "write the state".into())?;
-        self.write(STATE, &json)
+        self.write(STATE, &to_json(record)?)
     }
 
     /// Makes the fifo and opens it for reading and writing: init holds it so, and needs no procfs to wait.
@@ -393,6 +406,10 @@ fn sleep(nanoseconds: i64) {
     while let NanosleepRelativeResult::Interrupted(remaining) = nanosleep(&request) {
         request = remaining;
     }
+}
+
+fn to_json(record: &Record) -> Result<Vec<u8>> {
+    serde_json::to_vec(record).map_err(|_| Errno::INVAL).doing(|| "write the state".into())
 }
 
 fn file_names(directory: &OwnedFd) -> rustix::io::Result<Vec<String>> {
