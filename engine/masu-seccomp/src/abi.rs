@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use masu_spec::Architecture;
 
-use crate::names::{self, Table};
+use crate::names::{self, Name, Table};
 
 /// The architecture that this program is built for.
 pub const NATIVE: Architecture = {
@@ -38,16 +38,21 @@ pub(crate) struct Abi {
     /// Whether the upper half of an argument comes first in memory.
     pub(crate) big_endian: bool,
     pub(crate) table: &'static Table,
+    /// What the table's numbers are here, or [`NONE`], if not the same.
+    renumbered: Option<&'static [u16]>,
 }
+
+/// No number.
+const NONE: u16 = u16::MAX;
 
 impl Abi {
     /// The number of a system call.
-    pub(crate) fn number(&self, name: &str) -> Option<u32> {
-        let is_x32 = self.architecture == Architecture::X32;
-        let own = self.own().iter().find(|(own, _)| *own == name).map(|(_, number)| *number);
-        let number =
-            own.or_else(|| self.table.number(name).filter(|_| !is_x32 || !NOT_X32.contains(&name)))?;
-        Some(number | self.first())
+    pub(crate) fn number(&self, name: &Name<'_>) -> Option<u32> {
+        let own = || self.own().iter().find(|(own, _)| *own == name.text).map(|(_, number)| *number);
+        let number = self.table.number(name).or_else(own)?;
+        let Some(numbers) = self.renumbered else { return Some(number) };
+        let number = numbers.get(usize::try_from(number).ok()?).filter(|number| **number != NONE)?;
+        Some(u32::from(*number) | self.first())
     }
 
     /// Where its numbers begin.
@@ -69,7 +74,6 @@ impl Abi {
     /// Calls whose numbers are not those of the table.
     fn own(&self) -> &'static [(&'static str, u32)] {
         match self.architecture {
-            Architecture::X32 => &X32_OWN,
             Architecture::Arm => &ARM_OWN,
             Architecture::Mips64 | Architecture::MipsEl64 => &MIPS64_OWN,
             _ => &[],
@@ -116,9 +120,13 @@ fn siblings(machine: Architecture) -> &'static [Architecture] {
 
 /// `None` for one whose numbers the crate `syscalls` has not: n32 of mips, s390 of 31 bits, parisc, m68k and sh.
 fn abi(architecture: Architecture) -> Option<Abi> {
+    #[cfg(any(target_arch = "x86_64", feature = "foreign"))]
+    if architecture == Architecture::X32 {
+        return Some(Abi { architecture, renumbered: Some(&x32::NUMBERS), ..abi(Architecture::X86_64)? });
+    }
     let (audit, wide, big_endian, table) = match architecture {
         #[cfg(any(target_arch = "x86_64", feature = "foreign"))]
-        Architecture::X86_64 | Architecture::X32 => (0xc000_003e, true, false, &names::X86_64),
+        Architecture::X86_64 => (0xc000_003e, true, false, &names::X86_64),
         #[cfg(any(target_arch = "x86_64", feature = "foreign"))]
         Architecture::X86 => (0x4000_0003, false, false, &names::X86),
         #[cfg(any(target_arch = "aarch64", feature = "foreign"))]
@@ -147,7 +155,7 @@ fn abi(architecture: Architecture) -> Option<Abi> {
         Architecture::S390x => (0x8000_0016, true, true, &names::S390X),
         _ => return None,
     };
-    Some(Abi { architecture, audit, wide, big_endian, table })
+    Some(Abi { architecture, audit, wide, big_endian, table, renumbered: None })
 }
 
 /// `__ARM_NR_BASE` and what follows: calls that arm has outside of its table. A program of arm makes `set_tls` before
@@ -167,64 +175,100 @@ const ARM_PRIVATE: Range<u32> = 0xf_0001..0xf_0007;
 /// What the crate's table of mips64 lacks.
 const MIPS64_OWN: [(&str, u32); 1] = [("set_mempolicy_home_node", 5450)];
 
-/// Calls that x32 has under a number of its own: their arguments hold pointers in memory, `syscall_64.tbl`.
-const X32_OWN: [(&str, u32); 36] = [
-    ("rt_sigaction", 512),
-    ("rt_sigreturn", 513),
-    ("ioctl", 514),
-    ("readv", 515),
-    ("writev", 516),
-    ("recvfrom", 517),
-    ("sendmsg", 518),
-    ("recvmsg", 519),
-    ("execve", 520),
-    ("ptrace", 521),
-    ("rt_sigpending", 522),
-    ("rt_sigtimedwait", 523),
-    ("rt_sigqueueinfo", 524),
-    ("sigaltstack", 525),
-    ("timer_create", 526),
-    ("mq_notify", 527),
-    ("kexec_load", 528),
-    ("waitid", 529),
-    ("set_robust_list", 530),
-    ("get_robust_list", 531),
-    ("vmsplice", 532),
-    ("move_pages", 533),
-    ("preadv", 534),
-    ("pwritev", 535),
-    ("rt_tgsigqueueinfo", 536),
-    ("recvmmsg", 537),
-    ("sendmmsg", 538),
-    ("process_vm_readv", 539),
-    ("process_vm_writev", 540),
-    ("setsockopt", 541),
-    ("getsockopt", 542),
-    ("io_setup", 543),
-    ("io_submit", 544),
-    ("execveat", 545),
-    ("preadv2", 546),
-    ("pwritev2", 547),
-];
-
-/// The last of these.
+/// `X32_BIT | 547` is the last call of x32.
 const X32_NEWEST: u32 = 547;
 
-/// Calls that x86_64 has alone, `syscall_64.tbl`, ABI "64".
-const NOT_X32: [&str; 12] = [
-    "_sysctl",
-    "create_module",
-    "epoll_ctl_old",
-    "epoll_wait_old",
-    "get_kernel_syms",
-    "get_thread_area",
-    "nfsservctl",
-    "query_module",
-    "set_thread_area",
-    "uselib",
-    "uretprobe",
-    "vserver",
-];
+/// The calls of x32: those of x86_64, but for a few.
+#[cfg(any(target_arch = "x86_64", feature = "foreign"))]
+mod x32 {
+    use syscalls::x86_64::Sysno;
+
+    use super::NONE;
+
+    /// Calls that x32 has under a number of its own: their arguments hold pointers in memory, `syscall_64.tbl`.
+    const OWN: [(Sysno, u16); 36] = [
+        (Sysno::rt_sigaction, 512),
+        (Sysno::rt_sigreturn, 513),
+        (Sysno::ioctl, 514),
+        (Sysno::readv, 515),
+        (Sysno::writev, 516),
+        (Sysno::recvfrom, 517),
+        (Sysno::sendmsg, 518),
+        (Sysno::recvmsg, 519),
+        (Sysno::execve, 520),
+        (Sysno::ptrace, 521),
+        (Sysno::rt_sigpending, 522),
+        (Sysno::rt_sigtimedwait, 523),
+        (Sysno::rt_sigqueueinfo, 524),
+        (Sysno::sigaltstack, 525),
+        (Sysno::timer_create, 526),
+        (Sysno::mq_notify, 527),
+        (Sysno::kexec_load, 528),
+        (Sysno::waitid, 529),
+        (Sysno::set_robust_list, 530),
+        (Sysno::get_robust_list, 531),
+        (Sysno::vmsplice, 532),
+        (Sysno::move_pages, 533),
+        (Sysno::preadv, 534),
+        (Sysno::pwritev, 535),
+        (Sysno::rt_tgsigqueueinfo, 536),
+        (Sysno::recvmmsg, 537),
+        (Sysno::sendmmsg, 538),
+        (Sysno::process_vm_readv, 539),
+        (Sysno::process_vm_writev, 540),
+        (Sysno::setsockopt, 541),
+        (Sysno::getsockopt, 542),
+        (Sysno::io_setup, 543),
+        (Sysno::io_submit, 544),
+        (Sysno::execveat, 545),
+        (Sysno::preadv2, 546),
+        (Sysno::pwritev2, 547),
+    ];
+
+    /// Calls that x86_64 has alone, `syscall_64.tbl`, ABI "64".
+    const MISSING: [Sysno; 12] = [
+        Sysno::_sysctl,
+        Sysno::create_module,
+        Sysno::epoll_ctl_old,
+        Sysno::epoll_wait_old,
+        Sysno::get_kernel_syms,
+        Sysno::get_thread_area,
+        Sysno::nfsservctl,
+        Sysno::query_module,
+        Sysno::set_thread_area,
+        Sysno::uselib,
+        Sysno::uretprobe,
+        Sysno::vserver,
+    ];
+
+    /// The numbers of x86_64 that are looked at: no call of it has a higher one.
+    const SPAN: usize = 512;
+
+    /// What the numbers of x86_64 are on x32.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "evaluated while compiling, where a panic is an error"
+    )]
+    pub(super) static NUMBERS: [u16; SPAN] = {
+        let (mut numbers, mut i) = ([NONE; SPAN], 0);
+        while i < SPAN {
+            numbers[i] = i as u16;
+            i += 1;
+        }
+        i = 0;
+        while i < OWN.len() {
+            numbers[OWN[i].0 as usize] = OWN[i].1;
+            i += 1;
+        }
+        i = 0;
+        while i < MISSING.len() {
+            numbers[MISSING[i] as usize] = NONE;
+            i += 1;
+        }
+        numbers
+    };
+}
 
 #[cfg(test)]
 mod tests {
@@ -251,7 +295,7 @@ mod tests {
             ("socketcall", None),
         ];
         for (name, number) in table {
-            assert_eq!(x32.number(name), number, "{name}");
+            assert_eq!(x32.number(&Name::new(name)), number, "{name}");
         }
     }
 }

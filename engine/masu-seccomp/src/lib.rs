@@ -80,10 +80,10 @@ pub fn compile(profile: &Seccomp<'_>) -> Result<Filter, CompileError> {
 /// [`CompileError`].
 pub fn compile_for(profile: &Seccomp<'_>, machine: Architecture) -> Result<Filter, CompileError> {
     let abis = abi::of(machine, &profile.architectures).map_err(CompileError::NoNumbers)?;
-    let instructions = tree::emit(&verdicts::collect(profile, &abis));
+    let (groups, unknown) = verdicts::collect(profile, &abis);
+    let instructions = tree::emit(&groups);
     if instructions.len() > INSTRUCTIONS_MAX {
         return Err(CompileError::TooLong(instructions.len()));
     }
-    let unknown = names::unknown(profile, &abis);
     Ok(Filter { instructions, unknown })
 }

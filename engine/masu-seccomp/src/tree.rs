@@ -9,7 +9,7 @@ use crate::{
         AND, ARCHITECTURE, EQUAL, GREATER, GREATER_OR_EQUAL, Instruction, JUMP, LOAD, NUMBER, RETURN,
         returned,
     },
-    verdicts::{Check, Group, Range, Verdict},
+    verdicts::{Check, Group, Numbers, Verdict},
 };
 
 /// The whole program.
@@ -83,7 +83,7 @@ impl Code {
     }
 
     /// The halves of `ranges` below each other; `checks` collects the jumps to comparisons.
-    fn tree(&mut self, ranges: &[Range], checks: &mut Vec<(usize, Hole)>) {
+    fn tree(&mut self, ranges: &[Numbers], checks: &mut Vec<(usize, Hole)>) {
         let (left, right) = ranges.split_at(ranges.len() / 2);
         match (left, right) {
             (_, []) => {}

@@ -1,11 +1,14 @@
 //! What becomes of each system call number: the profile, turned round.
 
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use masu_spec::{Action, Architecture, Condition, Seccomp};
+use masu_spec::{Action, Architecture, Condition, Rule, Seccomp};
 
 use crate::{
     abi::{Abi, X32_BIT},
+    names::{self, Name},
     program::returned,
 };
 
@@ -16,14 +19,14 @@ pub(crate) struct Group {
     pub(crate) wide: bool,
     pub(crate) big_endian: bool,
     /// From 0, without gaps and with no two equal neighbours.
-    pub(crate) ranges: Vec<Range>,
+    pub(crate) ranges: Vec<Numbers>,
     /// What the verdicts refer to.
     pub(crate) checks: Vec<Check>,
 }
 
 /// Numbers from `first` up to the next range's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct Numbers {
     pub(crate) first: u32,
     pub(crate) verdict: Verdict,
 }
@@ -51,21 +54,29 @@ pub(crate) struct Alternative {
     pub(crate) returned: u32,
 }
 
-/// Turns the profile round for the architectures of `abis`.
-pub(crate) fn collect(profile: &Seccomp<'_>, abis: &[Abi]) -> Vec<Group> {
+/// Turns the profile round for the architectures of `abis`; and the names in it that no architecture has, sorted.
+pub(crate) fn collect<'a>(profile: &'a Seccomp<'_>, abis: &'a [Abi]) -> (Vec<Group>, Vec<String>) {
+    let mut all: Vec<_> = abis.iter().map(Calls::new).collect();
+    let mut unknown = Vec::new();
+    for (index, rule) in profile.rules.iter().enumerate() {
+        for name in &rule.names {
+            let name = Name::new(name);
+            let mut is_known = false;
+            for calls in &mut all {
+                is_known |= calls.name(&name, index, profile);
+            }
+            if !is_known && !names::is_elsewhere(&name) {
+                unknown.push(name.text.into());
+            }
+        }
+    }
+    unknown.sort_unstable();
+    unknown.dedup();
     let mut groups: Vec<Group> = Vec::new();
-    for abi in abis {
-        let mut group = match groups.pop_if(|group| group.audit == abi.audit) {
-            Some(group) => group,
-            None => Group {
-                audit: abi.audit,
-                wide: abi.wide,
-                big_endian: abi.big_endian,
-                ranges: Vec::new(),
-                checks: Vec::new(),
-            },
-        };
-        fill(&mut group, profile, abi);
+    for calls in all {
+        let abi = calls.abi;
+        let mut group = groups.pop_if(|group| group.audit == abi.audit).unwrap_or_else(|| Group::new(abi));
+        group.append(calls, profile);
         if abi.architecture == Architecture::X86_64 {
             // Unless rules for x32 follow, its calls end their thread; -1 is no call of it, but what a tracer leaves
             // of a call that it suppresses.
@@ -74,34 +85,44 @@ pub(crate) fn collect(profile: &Seccomp<'_>, abis: &[Abi]) -> Vec<Group> {
         }
         groups.push(group);
     }
-    groups
+    (groups, unknown)
 }
 
-/// Appends the ranges of one interface.
-fn fill(group: &mut Group, profile: &Seccomp<'_>, abi: &Abi) {
-    let known = abi.known();
-    let default = Verdict::Return(returned(profile.default_action));
-    let newer = Verdict::Return(newer(profile.default_action));
-    let unnamed =
-        |number: u32| if known.iter().any(|range| range.contains(&number)) { default } else { newer };
-    let mut borders =
-        known.iter().filter(|range| !range.is_empty()).flat_map(|range| [range.start, range.end]).peekable();
-    group.ranges.retain(|range| range.first < abi.first());
-    let mut rest = numbered(profile, abi).into_iter().peekable();
-    while let Some((number, rule)) = rest.next() {
-        let mut rules = alloc::vec![rule];
-        while let Some((_, rule)) = rest.next_if(|(same, _)| *same == number) {
-            rules.push(rule);
-        }
-        while let Some(border) = borders.next_if(|border| *border <= number) {
-            group.push(border, unnamed(border));
-        }
-        let verdict = group.verdict(profile, &rules);
-        group.push(number, verdict);
-        group.push(number + 1, unnamed(number + 1));
+/// What the rules say about the calls of one interface.
+#[derive(Debug)]
+struct Calls<'a> {
+    abi: &'a Abi,
+    /// The known numbers, and for each the action of the first rule without conditions.
+    always: [(Range<u32>, Vec<Option<Action>>); 2],
+    /// Numbers with each rule that has conditions for them.
+    sometimes: Vec<(u32, usize)>,
+}
+
+impl<'a> Calls<'a> {
+    fn new(abi: &'a Abi) -> Self {
+        let always = abi.known().map(|range| (range.clone(), alloc::vec![None; range.len()]));
+        Self { abi, always, sometimes: Vec::new() }
     }
-    for border in borders {
-        group.push(border, unnamed(border));
+
+    /// Takes down that a rule names a call; whether there is such a call.
+    fn name(&mut self, name: &Name<'_>, rule: usize, profile: &Seccomp<'_>) -> bool {
+        let Some(number) = self.abi.number(name) else { return false };
+        let Some(Rule { action, conditions, .. }) =
+            profile.rules.get(rule).filter(|rule| rule.action != profile.default_action)
+        else {
+            return true;
+        };
+        if !conditions.is_empty() {
+            self.sometimes.push((number, rule));
+            return true;
+        }
+        for (range, always) in &mut self.always {
+            let place = number.checked_sub(range.start).and_then(|place| usize::try_from(place).ok());
+            if let Some(always) = place.and_then(|place| always.get_mut(place)) {
+                always.get_or_insert(*action);
+            }
+        }
+        true
     }
 }
 
@@ -117,25 +138,41 @@ fn newer(default: Action) -> u32 {
     }
 }
 
-/// Each call that rules name, with the index of the rule, sorted.
-fn numbered(profile: &Seccomp<'_>, abi: &Abi) -> Vec<(u32, usize)> {
-    let rules = profile.rules.iter().enumerate();
-    let mut numbered: Vec<_> = rules
-        .filter(|(_, rule)| rule.action != profile.default_action)
-        .flat_map(|(index, rule)| rule.names.iter().map(move |name| (name, index)))
-        .filter_map(|(name, index)| abi.number(name).map(|number| (number, index)))
-        .collect();
-    numbered.sort_unstable();
-    numbered
-}
-
 impl Group {
+    fn new(abi: &Abi) -> Self {
+        let Abi { audit, wide, big_endian, .. } = *abi;
+        Self { audit, wide, big_endian, ranges: Vec::new(), checks: Vec::new() }
+    }
+
+    /// Appends the ranges of one interface.
+    fn append(&mut self, mut calls: Calls<'_>, profile: &Seccomp<'_>) {
+        self.ranges.retain(|range| range.first < calls.abi.first());
+        calls.sometimes.sort_unstable();
+        let mut rest = calls.sometimes.as_slice();
+        for (range, always) in &calls.always {
+            for (number, always) in range.clone().zip(always) {
+                let these = rest.iter().take_while(|(same, _)| *same == number).count();
+                let (rules, later) = rest.split_at(these);
+                rest = later;
+                let verdict = match always {
+                    Some(action) => Verdict::Return(returned(*action)),
+                    None if rules.is_empty() => Verdict::Return(returned(profile.default_action)),
+                    None => self.check(profile, rules),
+                };
+                self.push(number, verdict);
+            }
+            if !range.is_empty() {
+                self.push(range.end, Verdict::Return(newer(profile.default_action)));
+            }
+        }
+    }
+
     /// Begins a range, unless the one before says the same.
     fn push(&mut self, first: u32, verdict: Verdict) {
         if let Some(last) = self.ranges.last_mut().filter(|last| last.first == first) {
             last.verdict = verdict;
         } else {
-            self.ranges.push(Range { first, verdict });
+            self.ranges.push(Numbers { first, verdict });
         }
         if let [.., before, last] = self.ranges.as_slice()
             && before.verdict == last.verdict
@@ -144,12 +181,10 @@ impl Group {
         }
     }
 
-    fn verdict(&mut self, profile: &Seccomp<'_>, rules: &[usize]) -> Verdict {
-        let rules = || rules.iter().filter_map(|index| profile.rules.get(*index));
-        if let Some(always) = rules().find(|rule| rule.conditions.is_empty()) {
-            return Verdict::Return(returned(always.action));
-        }
-        let alternatives = rules()
+    /// The verdict of these rules, each with its call's number: it depends on the arguments.
+    fn check(&mut self, profile: &Seccomp<'_>, rules: &[(u32, usize)]) -> Verdict {
+        let rules = rules.iter().filter_map(|(_, index)| profile.rules.get(*index));
+        let alternatives = rules
             .flat_map(|rule| {
                 let returned = returned(rule.action);
                 split(&rule.conditions)
