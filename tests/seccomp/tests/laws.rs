@@ -188,7 +188,7 @@ fn names_that_no_architecture_has_are_told() {
 #[test]
 fn a_profile_that_is_too_long_is_refused() {
     let different = |value: u32| vec![Condition { index: 0, operator: Operator::Equal, value: value.into() }];
-    let rules = (0..1000).map(|value| rule(&["read"], Action::Trap, different(value))).collect();
+    let rules = (0..2000).map(|value| rule(&["read"], Action::Trap, different(value))).collect();
     let error = compile_for(&profile(Action::Allow, rules), Architecture::X86_64).unwrap_err();
     let CompileError::TooLong(instructions) = error else { panic!("{error:?}") };
     assert!(instructions > masu_seccomp::INSTRUCTIONS_MAX, "{instructions}");
