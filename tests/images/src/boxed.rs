@@ -1,11 +1,11 @@
 //! Boxes: what `masu box` is tested with.
 
-use crate::{Masu, Outcome, run};
+use crate::{Masu, Outcome, World, run};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 /// A store, and busybox with two users as an image in a directory.
@@ -28,6 +28,18 @@ impl Box {
     #[must_use]
     pub fn of_a_user() -> Self {
         Self::of(Masu::of_a_user())
+    }
+
+    /// One whose boxes are made in a network of their own.
+    #[must_use]
+    pub fn within(world: World) -> Self {
+        Self::of(Masu::new().within(world))
+    }
+
+    /// The same, but they are an ordinary user's.
+    #[must_use]
+    pub fn of_a_user_within(world: World) -> Self {
+        Self::of(Masu::of_a_user().within(world))
     }
 
     fn of(masu: Masu) -> Self {
@@ -111,10 +123,33 @@ impl Box {
         processes(&[&self.masu.scratch.path("state").display().to_string(), &format!("\"name\":\"{name}\"")])
     }
 
+    /// Kills all processes of masu that work on this store, and cleans up with the commands that a person has.
+    pub fn kill_and_clean(&self) {
+        loop {
+            let left = self.processes();
+            if left.is_empty() {
+                break;
+            }
+            for pid in left {
+                // It may have ended by now.
+                Command::new("kill").args(["-KILL", &pid.to_string()]).output().unwrap();
+            }
+        }
+        // Without any state there is nothing to list.
+        for container in self.masu.engine(&["list", "--quiet"]).stdout.lines() {
+            self.masu.engine(&["delete", "--force", container]).good();
+        }
+        for bundle in self.bundles() {
+            self.masu.bundle(&["rm", &bundle]).good();
+        }
+        self.masu.call(&["prune"]).good();
+        self.nothing_is_left();
+    }
+
     /// No box, no lease, no container and no mount.
     pub fn nothing_is_left(&self) {
         assert_eq!(["store/boxes", "store/leases", "state"].map(|name| self.entries(name)), [0; 3]);
-        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        let mounts = std::fs::read_to_string(self.masu.mounts()).unwrap();
         assert!(!mounts.contains(&self.masu.scratch.path("").display().to_string()));
     }
 }

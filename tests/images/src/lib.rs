@@ -8,12 +8,15 @@ mod boxed;
 mod fake;
 mod proxy;
 mod real;
+mod world;
 
 pub use boxed::Box;
 pub use fake::{Fake, Image, Reply, Request};
 pub use proxy::Proxy;
 pub use real::{Real, Security};
+pub use world::World;
 
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -114,6 +117,8 @@ pub struct Masu {
     program: PathBuf,
     /// Not who runs the test, but an ordinary user.
     is_a_users: bool,
+    /// The network that all of it happens in, if not this machine's.
+    world: Option<World>,
 }
 
 impl Masu {
@@ -131,7 +136,7 @@ impl Masu {
             ("REGISTRY_AUTH_FILE", scratch.path("auth.json")),
             ("CONTAINERS_REGISTRIES_CONF", conf),
         ];
-        Self { scratch, variables, program: program(), is_a_users: false }
+        Self { scratch, variables, program: program(), is_a_users: false, world: None }
     }
 
     /// The same for an ordinary user. Nobody but root may have to reach the work tree: the programs are copied.
@@ -153,6 +158,25 @@ impl Masu {
     pub fn with(mut self, name: &'static str, value: impl Into<PathBuf>) -> Self {
         self.variables.push((name, value.into()));
         self
+    }
+
+    /// The same in a network of its own.
+    #[must_use]
+    pub fn within(mut self, world: World) -> Self {
+        self.variables.push(("NETCONFPATH", self.scratch.path("net.d")));
+        Self { world: Some(world), ..self }
+    }
+
+    /// The network of [`Masu::within`].
+    #[must_use]
+    pub fn world(&self) -> &World {
+        self.world.as_ref().expect("a world")
+    }
+
+    /// The mounts that the programs see.
+    fn mounts(&self) -> PathBuf {
+        let process = self.world.as_ref().map_or_else(|| "self".into(), |world| world.pid().to_string());
+        PathBuf::from(format!("/proc/{process}/mounts"))
     }
 
     /// The store.
@@ -217,11 +241,14 @@ impl Masu {
     }
 
     fn as_user(&self, program: &Path) -> Command {
-        if !self.is_a_users {
-            return Command::new(program);
-        }
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]).arg(program);
+        let as_user = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups"];
+        let mut words: Vec<OsString> = Vec::new();
+        words.extend(self.world.iter().flat_map(World::enter).map(OsString::from));
+        words.extend(as_user.iter().filter(|_| self.is_a_users).map(OsString::from));
+        words.push(program.into());
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
         command
     }
 

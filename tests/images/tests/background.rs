@@ -235,25 +235,7 @@ fn kill_all_and_clean(boxed: &Box, begin: impl Fn(&Box) -> Child) {
         // By itself: its command line may not be that of masu yet.
         child.kill().unwrap();
         child.wait().unwrap();
-        loop {
-            let left = boxed.processes();
-            if left.is_empty() {
-                break;
-            }
-            for pid in left {
-                // It may have ended by now.
-                std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).output().unwrap();
-            }
-        }
-        // Without any state there is nothing to list.
-        for container in boxed.masu.engine(&["list", "--quiet"]).stdout.lines() {
-            boxed.masu.engine(&["delete", "--force", container]).good();
-        }
-        for bundle in boxed.bundles() {
-            boxed.masu.bundle(&["rm", &bundle]).good();
-        }
-        boxed.masu.call(&["prune"]).good();
-        boxed.nothing_is_left();
+        boxed.kill_and_clean();
     }
 }
 

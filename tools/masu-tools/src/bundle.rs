@@ -10,6 +10,7 @@ use masu_image::rootless::Standing;
 use masu_image::unpack::Event;
 use masu_runtime::{Entry, Store as Containers};
 
+use crate::boxes::network;
 use crate::image::choose::Opened;
 use crate::image::pull::{self, Fetch};
 use crate::image::{arguments, failure};
@@ -113,6 +114,8 @@ fn mount(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
 fn remove(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
     let directory = given_directory(matches);
     refuse_if_used(session, &directory)?;
+    // It may be a box's, whose end was a kill.
+    network::detach(&directory)?;
     let store = arguments::store(matches)?;
     Caller::enter(session)?;
     let writer = store.writer().map_err(|error| failure(&error))?;

@@ -18,7 +18,7 @@ use std::ffi::{CStr, CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
-use boxes::supervisor;
+use boxes::{network, supervisor};
 use clap::Command;
 use masu_app::{Environment, Failure, Log, Result, Root};
 use masu_cli::{CommandLine, Request, UnknownCommand};
@@ -115,6 +115,9 @@ fn carry_out(line: &CommandLine<'_>, env: &[&'static CStr], log: &Log) -> Result
     };
     if name == supervisor::VERB {
         return supervise(line, rest, env, log);
+    }
+    if name == network::VERB {
+        return network::run(rest.get(1..).unwrap_or_default());
     }
     let Some(verb) = VERBS.iter().find(|verb| verb.name == name) else {
         let unknown = UnknownCommand { name, asked_companion: true };

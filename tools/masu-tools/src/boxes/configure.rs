@@ -16,6 +16,7 @@ use rustix::fs::{major, minor};
 use serde_json::{Value, json};
 
 use super::names;
+use super::network::{self, Choice};
 use super::options::{all, one};
 use super::values::{self, Mount};
 
@@ -37,12 +38,13 @@ pub(super) fn apply(
     name: &str,
     bundle: &Path,
     in_namespace: bool,
+    network: &Choice,
 ) -> Result<()> {
     config["process"]["terminal"] = matches.get_flag("tty").into();
     if matches.get_flag("read-only") {
         config["root"]["readonly"] = true.into();
     }
-    set_namespaces(config, matches, name)?;
+    set_namespaces(config, matches, name, network)?;
     set_capabilities(config, matches)?;
     set_security(config, matches)?;
     set_limits(config, matches)?;
@@ -53,7 +55,10 @@ pub(super) fn apply(
         config["linux"]["sysctl"][key] = value.into();
     }
     // Before the volumes, which may be mounted over them.
-    names::add(config, bundle, one(matches, "net") == Some("host"))?;
+    names::add(config, bundle, network)?;
+    if let Choice::Attached(kind) = network {
+        network::add(config, bundle, kind)?;
+    }
     for text in all(matches, "volume") {
         add_mount(config, &values::volume(text)?)?;
     }
@@ -76,14 +81,14 @@ fn push(list: &mut Value, element: Value) {
     }
 }
 
-fn set_namespaces(config: &mut Value, matches: &ArgMatches, name: &str) -> Result<()> {
+fn set_namespaces(config: &mut Value, matches: &ArgMatches, name: &str, network: &Choice) -> Result<()> {
     let mut kinds: Vec<String> = ["pid", "ipc", "uts", "cgroup"].map(ToOwned::to_owned).to_vec();
     if let Some(list) = one(matches, "ns") {
         let asked: Vec<String> =
             list.split(',').filter(|word| *word != "mount").map(ToOwned::to_owned).collect();
         if let Some(unknown) = asked.iter().find(|kind| !kinds.contains(kind)) {
             let message = format!("--ns {list}: {unknown} is none of pid, ipc, uts, cgroup and mount");
-            return Err(Failure::with_hint(message, "--net none or --net host decides about the network"));
+            return Err(Failure::with_hint(message, "--net decides about the network"));
         }
         kinds = asked;
     }
@@ -102,7 +107,7 @@ fn set_namespaces(config: &mut Value, matches: &ArgMatches, name: &str) -> Resul
         }
     }
     kinds.push("mount".into());
-    if one(matches, "net") != Some("host") {
+    if !matches!(network, Choice::Host) {
         kinds.push("network".into());
     }
     if config["linux"].get("uidMappings").is_some() {

@@ -14,6 +14,7 @@ mod log;
 pub(crate) mod logs;
 mod messages;
 mod names;
+pub(crate) mod network;
 mod options;
 mod status;
 pub(crate) mod supervisor;
@@ -40,6 +41,7 @@ use crate::image::choose::Opened;
 use crate::image::failure;
 use crate::image::pull::{self, Fetch};
 use foreground::Signals;
+use network::Choice;
 
 pub(crate) use options::command;
 
@@ -49,6 +51,7 @@ pub(crate) const OWN_FAILURE: u8 = 125;
 /// Makes the box, runs it and removes it.
 pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCode> {
     options::check(matches)?;
+    let network = network::choose(matches)?;
     let fetch = Fetch::prepare(session, matches)?;
     let store = fetch.store.clone();
     let caller = Caller::enter(session)?;
@@ -63,7 +66,7 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     let root = if keep && caller.maps.is_some() { Root::Flat } else { Root::Overlay };
     let signals = Signals::hold()?;
     make(session, &store, &caller, &opened, root, &directory)?;
-    let configured = configure_bundle(session, &directory, matches, &name, &caller);
+    let configured = configure_bundle(session, &directory, matches, &name, &caller, &network);
     let place = Place { store: &store, name: &name, directory: &directory };
     if matches.get_flag("detach") && configured.is_ok() {
         return detach::run(session, matches, &place, &signals);
@@ -96,6 +99,7 @@ impl Place<'_> {
         if !is_kept {
             // Before its root is taken away: the engine may have been killed, and the container not.
             messages::clear(session, self.directory)?;
+            network::detach(self.directory)?;
             let removed = self.store.writer().and_then(|writer| bundle::remove(&writer, self.directory));
             return removed.map_err(|error| failure(&error));
         }
@@ -204,9 +208,10 @@ fn configure_bundle(
     matches: &ArgMatches,
     name: &str,
     caller: &Caller,
+    network: &Choice,
 ) -> Result<()> {
     edit(directory, |config| {
-        configure::apply(config, matches, name, directory, caller.maps.is_some())?;
+        configure::apply(config, matches, name, directory, caller.maps.is_some(), network)?;
         if caller.maps.is_some() && !has_own_cgroup() && configure::drop_limits(config) {
             session.log.warning(
                 "memory, processors and processes are not limited: no cgroup is delegated to this user (cgroup v2, \

@@ -29,7 +29,7 @@ pub(crate) fn command() -> Command {
         .args(isolation_options())
         .args(pull::options("missing"))
         .arg(arguments::store_option())
-        .arg(arguments::quiet_option())
+        .arg(arguments::quiet_option().help("Say nothing about what is fetched"))
         .arg(
             image
                 .trailing_var_arg(true)
@@ -97,10 +97,9 @@ fn limit_options() -> Vec<Arg> {
 fn isolation_options() -> Vec<Arg> {
     vec![
         value("hostname", "NAME", "Name of the machine inside (default: the container's)"),
-        value("net", "WHICH", "none: a network of its own with lo alone; host: this machine's")
+        value("net", "NETWORK", "none: lo alone; host: this machine's; or a network of CNI, for root")
             .visible_alias("network")
-            .default_value("none")
-            .value_parser(["none", "host"]),
+            .default_value("none"),
         value("ns", "LIST", "Make only these namespaces, of pid, ipc, uts and cgroup, beside mount"),
         values("cap-add", "CAPABILITY", "Give a capability, or ALL"),
         values("cap-drop", "CAPABILITY", "Take a capability, or ALL"),

@@ -1,0 +1,170 @@
+//! Networks of boxes, one module for each kind.
+//!
+//! ```text
+//! masu box ─▶ network.json, hooks ─▶ engine ─▶ createRuntime: attach ─▶ program ─▶ poststop: detach
+//! ```
+//!
+//! What a box is to be attached to stands in its `network.json`, and the hooks of its config.json call this program, so that
+//! whatever ends the container takes its network away too: the engine at the end, `masu delete --force` after a kill. `masu
+//! bundle rm` detaches once more, which does nothing where it was done: so nothing stays of a box whose engine was killed
+//! before it had written a state that `delete` could find.
+
+mod cni;
+
+use std::ffi::CStr;
+use std::fs;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use masu_app::{Failure, Result};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::names;
+use super::options::one;
+
+/// What this program is called with by the hooks. It is no verb of people's.
+pub(crate) const VERB: &str = "box-network";
+
+/// What the box is to be attached to, in its directory.
+const RECORD: &str = "network.json";
+/// Where programs of networks are, iptables and others that they call.
+const SEARCH_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What `--net` says.
+pub(super) enum Choice {
+    /// A network of its own with lo alone.
+    None,
+    /// This machine's.
+    Host,
+    /// A network of its own that is attached to something.
+    Attached(Kind),
+}
+
+/// What a network can be attached to.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Kind {
+    Cni(cni::Network),
+}
+
+/// `network.json`.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    kind: Kind,
+    /// The container's name for itself, if it has one.
+    hostname: Option<String>,
+}
+
+/// What is known of a network when it is there.
+#[derive(Default)]
+struct Found {
+    addresses: Vec<IpAddr>,
+    /// The lines of resolv.conf, where the network has its own.
+    servers: Option<String>,
+}
+
+/// Reads the option, and looks for what it names: before anything is made.
+///
+/// # Errors
+///
+/// For a network that is not there, or that is not for this caller.
+pub(super) fn choose(matches: &ArgMatches) -> Result<Choice> {
+    let is_root = rustix::process::geteuid().is_root();
+    match one(matches, "net").unwrap_or("none") {
+        "none" => Ok(Choice::None),
+        "host" => Ok(Choice::Host),
+        name => cni::Network::find(name, is_root).map(|network| Choice::Attached(Kind::Cni(network))),
+    }
+}
+
+/// Has the engine attach the box, and detach it.
+///
+/// # Errors
+///
+/// For a file that cannot be written.
+pub(super) fn add(config: &mut Value, directory: &Path, kind: &Kind) -> Result<()> {
+    let hostname = config.get("hostname").and_then(Value::as_str).map(ToOwned::to_owned);
+    write(&directory.join(RECORD), &json!({ "kind": kind, "hostname": hostname }))?;
+    let own = std::env::current_exe().map_err(|error| Failure::new(format!("/proc/self/exe: {error}")))?;
+    let hook = |word: &str| {
+        let args = json!(["masu-tools", VERB, word, directory]);
+        json!([{ "path": own, "args": args, "env": [SEARCH_PATH] }])
+    };
+    if let Some(config) = config.as_object_mut() {
+        let hooks = json!({ "createRuntime": hook("attach"), "poststop": hook("detach") });
+        config.insert("hooks".into(), hooks);
+    }
+    Ok(())
+}
+
+/// What the hooks call: `attach DIR` and `detach DIR`, with the state of the container on standard input.
+///
+/// # Errors
+///
+/// When the network cannot be made or taken away.
+pub(crate) fn run(words: &[&CStr]) -> Result<ExitCode> {
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["attach", directory] => attach(Path::new(directory)),
+        ["detach", directory] => detach(Path::new(directory)),
+        _ => Err(Failure::with_hint(format!("{VERB} is called by hooks of masu box"), "masu box --help")),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// The part of the state that hooks are given.
+#[derive(Deserialize)]
+struct State {
+    pid: u32,
+}
+
+fn attach(directory: &Path) -> Result<()> {
+    let mut text = String::new();
+    let told =
+        |problem: &dyn std::fmt::Display| Failure::new(format!("the state of the container: {problem}"));
+    std::io::stdin().read_to_string(&mut text).map_err(|error| told(&error))?;
+    let state: State = serde_json::from_str(&text).map_err(|error| told(&error))?;
+    let record: Record =
+        read(&directory.join(RECORD))?.ok_or_else(|| Failure::new("the box has no network"))?;
+    let found = match &record.kind {
+        Kind::Cni(network) => network.attach(directory, state.pid),
+    };
+    // Half a network is none.
+    let found = found.inspect_err(|_| {
+        // ignored: the error that led here is the one to report, and masu bundle rm tries again.
+        detach(directory).ok();
+    })?;
+    names::add_addresses(directory, record.hostname.as_deref(), &found.addresses)?;
+    found.servers.map_or(Ok(()), |servers| names::set_servers(directory, &servers))
+}
+
+/// Takes the network of a box away. Where there is none, or none any more, nothing happens.
+///
+/// # Errors
+///
+/// When something of it is left.
+pub(crate) fn detach(directory: &Path) -> Result<()> {
+    let Some(record) = read::<Record>(&directory.join(RECORD))? else { return Ok(()) };
+    match record.kind {
+        Kind::Cni(network) => network.detach(directory),
+    }
+}
+
+/// A document of the box; `None` where it is not there.
+fn read<T: DeserializeOwned>(path: &PathBuf) -> Result<Option<T>> {
+    let told = |problem: &dyn std::fmt::Display| Failure::new(format!("read {}: {problem}", path.display()));
+    match fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| told(&error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(told(&error)),
+    }
+}
+
+fn write(path: &Path, document: &Value) -> Result<()> {
+    fs::write(path, document.to_string())
+        .map_err(|error| Failure::new(format!("write {}: {error}", path.display())))
+}
