@@ -180,11 +180,12 @@ impl Store {
         Self { root: root.into() }
     }
 
-    /// All containers, by name; `None` when there is no such directory.
+    /// All containers, by name; `None` when there is no such directory. Each is looked at when its turn comes: it holds
+    /// descriptors, of which there may be fewer than containers.
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn entries(&self) -> Result<Option<Vec<Entry>>> {
+    pub fn entries(&self) -> Result<Option<impl Iterator<Item = Entry>>> {
         let directory = match self.open_root() {
             Err(Errno::NOENT) => return Ok(None),
             outcome => outcome.doing(|| format!("open {}", self.root))?,
@@ -196,7 +197,7 @@ impl Store {
             }
         }
         ids.sort_unstable();
-        let entries = ids.into_iter().filter_map(|id| match self.load(&id) {
+        Ok(Some(ids.into_iter().filter_map(|id| match self.load(&id) {
             Ok(container) => Some(Entry::Container(container.into())),
             // Deleted since the directory was read.
             Err(Error::NotFound { .. }) => None,
@@ -208,8 +209,7 @@ impl Store {
                 };
                 Some(Entry::Damaged { id, reason, owner })
             }
-        });
-        Ok(Some(entries.collect()))
+        })))
     }
 
     /// One container.

@@ -161,12 +161,13 @@ fn refuse_if_used(session: &Session<'_>, directory: &Path) -> Result<()> {
 /// Of the directory of containers.
 pub(crate) fn container_of(session: &Session<'_>, directory: &Path) -> Result<Option<String>> {
     let Ok(directory) = directory.canonicalize() else { return Ok(None) };
-    let entries = Containers::at(&session.root.path).entries()?.unwrap_or_default();
-    Ok(entries.iter().find_map(|entry| match entry {
+    let containers = Containers::at(&session.root.path);
+    let mut entries = containers.entries()?.into_iter().flatten();
+    Ok(entries.find_map(|entry| match entry {
         Entry::Container(container) => {
             let bundle = Path::new(&container.bundle).canonicalize().ok()?;
-            (bundle == directory).then(|| entry.id().to_owned())
+            (bundle == directory).then(|| container.id.clone())
         }
-        _ => None,
+        Entry::Damaged { .. } => None,
     }))
 }

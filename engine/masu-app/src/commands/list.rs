@@ -37,22 +37,18 @@ struct Row {
 
 /// Lists the containers of the root directory.
 pub(super) fn list(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
-    let entries = match session.store.entries()? {
-        Some(entries) => entries,
-        // Nobody has made a container yet; but a directory that was named should be there.
-        None if session.root.choice != Choice::Option => Vec::new(),
-        None => {
-            return Err(Failure::new(format!(
-                "--root {}: no such file or directory (ENOENT)",
-                session.root.path
-            )));
-        }
-    };
+    let entries = session.store.entries()?;
+    // Nobody has made a container yet; but a directory that was named should be there.
+    if entries.is_none() && session.root.choice == Choice::Option {
+        let path = &session.root.path;
+        return Err(Failure::new(format!("--root {path}: no such file or directory (ENOENT)")));
+    }
+    let entries = entries.into_iter().flatten();
     let text = if parsed.options.flag(&QUIET) {
-        entries.iter().map(|entry| format!("{}\n", entry.id())).collect()
+        entries.map(|entry| format!("{}\n", entry.id())).collect()
     } else {
         let passwd = Passwd::read();
-        let rows: Vec<_> = entries.iter().map(|entry| row(session, &passwd, entry)).collect();
+        let rows: Vec<_> = entries.map(|entry| row(session, &passwd, &entry)).collect();
         match parsed.options.value(&FORMAT) {
             Some("json") => json(&rows)?,
             _ => table(&rows),
