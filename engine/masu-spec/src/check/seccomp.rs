@@ -25,6 +25,15 @@ const NEVER_NOTIFIED: [&str; 2] = ["write", "sendmsg"];
 const WHY_NO_NOTIFY: &str =
     "nobody can answer the calls that hand the listener on: they are made within the filter";
 
+/// What a name is of, and the hint for one that is none.
+type Kind = (&'static str, &'static str);
+
+const ACTION: Kind = ("action", "actions have libseccomp's names, such as SCMP_ACT_ERRNO");
+const ARCHITECTURE: Kind =
+    ("architecture", "architectures have libseccomp's names, such as SCMP_ARCH_X86_64 for amd64");
+const FLAG: Kind = ("flag", "flags have the names of seccomp(2), such as SECCOMP_FILTER_FLAG_LOG");
+const OPERATOR: Kind = ("operator", "operators have libseccomp's names, such as SCMP_CMP_EQ for ==");
+
 pub(super) fn seccomp<'a>(
     raw: Option<schema::Seccomp<'a>>,
     at: &Path<'_>,
@@ -51,6 +60,19 @@ pub(super) fn seccomp<'a>(
     }))
 }
 
+/// The value that a table has for a name.
+fn named<T: Copy>(
+    table: &[(&str, T)],
+    name: &str,
+    (what, hint): Kind,
+    at: &Path<'_>,
+) -> Result<T, ConfigError> {
+    find(table, name, what, at).map_err(|error| match error {
+        ConfigError::Illegal { path, reason, .. } => ConfigError::Illegal { path, reason, hint: Some(hint) },
+        other => other,
+    })
+}
+
 fn action(
     name: Option<Str<'_>>,
     errno: Option<u32>,
@@ -58,7 +80,7 @@ fn action(
     errno_field: &str,
     above: &Path<'_>,
 ) -> Result<Action, ConfigError> {
-    let action = find(ACTIONS, &at.require(name)?, "action", at)?;
+    let action = named(ACTIONS, &at.require(name)?, ACTION, at)?;
     let Some(errno) = errno else { return Ok(action) };
     let errno_at = above.field(errno_field);
     let number = u16::try_from(errno).map_err(|_| errno_at.illegal(format!("{errno} is above 65535")))?;
@@ -75,7 +97,7 @@ fn action(
 fn architectures(names: Vec<Str<'_>>, at: &Path<'_>) -> Result<Vec<Architecture>, ConfigError> {
     let mut found = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
-        let architecture = find(ARCHITECTURES, name, "architecture", &at.index(index))?;
+        let architecture = named(ARCHITECTURES, name, ARCHITECTURE, &at.index(index))?;
         if !found.contains(&architecture) {
             found.push(architecture);
         }
@@ -89,7 +111,7 @@ fn architectures(names: Vec<Str<'_>>, at: &Path<'_>) -> Result<Vec<Architecture>
 fn flags(names: Option<Vec<Str<'_>>>, at: &Path<'_>) -> Result<FilterFlags, ConfigError> {
     let Some(names) = names else { return Ok(FilterFlags::SPEC_ALLOW) };
     let flags = names.iter().enumerate();
-    flags.map(|(index, name)| find(FILTER_FLAGS, name, "flag", &at.index(index))).collect()
+    flags.map(|(index, name)| named(FILTER_FLAGS, name, FLAG, &at.index(index))).collect()
 }
 
 /// Opaque data for nobody is a mistake: it "MUST NOT be set if listenerPath is not set".
@@ -144,7 +166,7 @@ fn conditions(raw: Vec<schema::SyscallArg<'_>>, at: &Path<'_>) -> Result<Vec<Con
             })?;
         let value = at.field("value").require(raw.value)?;
         let op_at = at.field("op");
-        let condition = match find(OPERATORS, &op_at.require(raw.op)?, "operator", &op_at)? {
+        let condition = match named(OPERATORS, &op_at.require(raw.op)?, OPERATOR, &op_at)? {
             Operator::MaskedEqual(_) => Condition {
                 index,
                 operator: Operator::MaskedEqual(value),
@@ -311,6 +333,25 @@ mod tests {
         for (json, message) in table {
             let error = read(&json).expect_err(&json);
             assert_eq!(error.lines().next(), Some(message.as_str()), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_with_a_hint_of_how_they_are_written() {
+        let with = |field: &str| format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", {field}}}"#);
+        let rule = |rule: &str| with(&format!(r#""syscalls": [{{"names": ["read"], {rule}}}]"#));
+        let table = [
+            (r#"{"defaultAction": "KILL"}"#.into(), ACTION),
+            (with(r#""architectures": ["amd64"]"#), ARCHITECTURE),
+            (with(r#""flags": ["LOG"]"#), FLAG),
+            (rule(r#""action": "allow""#), ACTION),
+            (rule(r#""action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 1, "op": "=="}]"#), OPERATOR),
+        ];
+        for (json, (what, hint)) in table {
+            let raw = crate::json::parse(json.as_bytes()).expect(&json);
+            let error = seccomp(Some(raw), &Path::Root.field("linux.seccomp")).expect_err(&json);
+            assert!(error.to_string().contains(&format!("unknown {what} ")), "{error}");
+            assert_eq!(error.hint(), Some(hint), "{json}");
         }
     }
 
