@@ -79,20 +79,32 @@ fn end_of_word(json: &[u8], at: usize) -> usize {
     at + length.unwrap_or(rest.len()).max(1)
 }
 
+/// The fields whose keys the author chose: [`Path::Key`](crate::path::Path::Key) writes those in brackets too.
+const MAPS: [&str; 6] = ["annotations", "netDevices", "rdma", "sysctl", "timeOffsets", "unified"];
+
 fn render(stack: &[Open]) -> String {
     let mut path = String::new();
+    let mut in_map = false;
     for open in stack {
-        match open {
-            Open::Array { index } => path.push_str(&format!("[{index}]")),
-            Open::Object { key: None } => {}
-            Open::Object { key: Some(key) } if is_plain(key) => {
-                if !path.is_empty() {
-                    path.push('.');
-                }
-                path.push_str(key);
+        let key = match open {
+            Open::Array { index } => {
+                path.push_str(&format!("[{index}]"));
+                in_map = false;
+                continue;
             }
-            Open::Object { key: Some(key) } => path.push_str(&format!("[{key:?}]")),
+            Open::Object { key: None } => continue,
+            Open::Object { key: Some(key) } => key,
+        };
+        if in_map || !is_plain(key) {
+            path.push_str(&format!("[{key:?}]"));
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(key);
         }
+        // A key of the author's that is spelled like one of these begins no map.
+        in_map = !in_map && MAPS.contains(&key.as_str());
     }
     path
 }
@@ -117,6 +129,9 @@ mod tests {
             (r#"{"a":{"b":1,"c":[10,20,"x"^]}}"#, "a.c[2]"),
             (r#"{"a":[[],{"b":null}], "c":true^}"#, "c"),
             (r#"{"a":{"org.x/y":7^}}"#, r#"a["org.x/y"]"#),
+            (r#"{"sysctl":{"a":7^}}"#, r#"sysctl["a"]"#),
+            (r#"{"linux":{"netDevices":{"unified":{"name":7^}}}}"#, r#"linux.netDevices["unified"].name"#),
+            (r#"{"unified":[{"a":7^}]}"#, "unified[0].a"),
             (r#"{"a\"]}":{"\u0062":-1.5e3^}}"#, r#"["a\"]}"].b"#),
             (r#"{"a":1,"a"^:2}"#, "a"),
             (r#"{"a":[{"b":1},^[2]]}"#, "a[1]"),

@@ -127,7 +127,7 @@ fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
         "hooks: expected an object, found an array"
     );
     let deep = format!("{{\"annotations\": {{\"a\": {}", "{\"a\":".repeat(1_000_000));
-    let message = "annotations.a: expected a string, found an object";
+    let message = "annotations[\"a\"]: expected a string, found an object";
     assert_eq!(parse_config(deep.as_bytes()).unwrap_err().to_string(), message);
     let unknown = format!("{{\"later\": {}", "[".repeat(1_000_000));
     let message = "line 1, column 1000010: EOF while parsing a list";

@@ -362,7 +362,7 @@ fn an_illegal_network_device_is_refused() {
             json!({"a": {"name": "b"}, "b": {}}),
             "linux.netDevices[\"b\"].name: \"b\" is the name of linux.netDevices[\"a\"] already",
         ),
-        (json!({"eth0": {"name": 1}}), "linux.netDevices.eth0.name: expected a string, found number 1"),
+        (json!({"eth0": {"name": 1}}), "linux.netDevices[\"eth0\"].name: expected a string, found number 1"),
     ];
     for (devices, message) in table {
         assert_eq!(refusal(&with(config.clone(), "/linux/netDevices", devices)), message);

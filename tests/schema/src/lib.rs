@@ -83,6 +83,8 @@ pub fn places(document: &Value) -> Vec<Place> {
 fn below(place: &Place) -> Vec<Place> {
     let Place { pointer, path, pattern, value } = place;
     let is_map = MAPS.contains(&pattern.as_str());
+    // Its keys are those of the specification, and a map in masu all the same.
+    let in_brackets = is_map || pattern == "linux.timeOffsets";
     match value {
         Value::Array(list) => list
             .iter()
@@ -98,18 +100,13 @@ fn below(place: &Place) -> Vec<Place> {
             .iter()
             .map(|(key, value)| Place {
                 pointer: format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
-                path: if is_plain(key) { field(path, key) } else { format!("{path}[{key:?}]") },
+                path: if in_brackets { format!("{path}[{key:?}]") } else { field(path, key) },
                 pattern: if is_map { format!("{pattern}[*]") } else { field(pattern, key) },
                 value: value.clone(),
             })
             .collect(),
         _ => Vec::new(),
     }
-}
-
-/// A key that masu writes without quotes where a value has the wrong type.
-fn is_plain(key: &str) -> bool {
-    key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The place of a field within an object.
@@ -147,7 +144,7 @@ mod tests {
 
     #[test]
     fn places_are_named_as_json_and_masu_and_the_table_name_them() {
-        let document = json!({"linux": {"sysctl": {"a/b": "1"}, "devices": [{"path": "/dev/x"}]}});
+        let document = json!({"linux": {"sysctl": {"a/b": "1", "c": ""}, "devices": [{"path": "/dev/x"}]}});
         let names: Vec<_> =
             places(&document).into_iter().map(|place| (place.pointer, place.path, place.pattern)).collect();
         let expected = [
@@ -155,6 +152,7 @@ mod tests {
             ("/linux/sysctl", "linux.sysctl", "linux.sysctl"),
             ("/linux/devices", "linux.devices", "linux.devices"),
             ("/linux/sysctl/a~1b", "linux.sysctl[\"a/b\"]", "linux.sysctl[*]"),
+            ("/linux/sysctl/c", "linux.sysctl[\"c\"]", "linux.sysctl[*]"),
             ("/linux/devices/0", "linux.devices[0]", "linux.devices[*]"),
             ("/linux/devices/0/path", "linux.devices[0].path", "linux.devices[*].path"),
         ];
