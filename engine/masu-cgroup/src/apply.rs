@@ -199,6 +199,9 @@ fn hint(member: &Member, file: &str, errno: Errno) -> Option<String> {
         ("cpuset.cpus" | "cpuset.mems", Errno::INVAL | Errno::RANGE | Errno::ACCESS) => {
             Some("only CPUs and memory nodes that are online and that the parent cgroup has".into())
         }
+        ("blkio.weight" | "blkio.weight_device" | "io.bfq.weight", Errno::RANGE) => {
+            Some("a weight is 10 to 1000 in the specification, and 1 to 1000 for the kernel".into())
+        }
         ("io.bfq.weight", Errno::NOENT) => {
             Some("weights need the I/O scheduler bfq, or a kernel with the io.cost controller".into())
         }

@@ -106,7 +106,7 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "a blockIO weight above the scale",
-        "masu: linux.resources.blockIO.weight: write \"1001\" to blkio.weight of cgroup \"/ID\": numerical result out of range (ERANGE)",
+        "masu: linux.resources.blockIO.weight: write \"1001\" to blkio.weight of cgroup \"/ID\": numerical result out of range (ERANGE)\nhint: a weight is 10 to 1000 in the specification, and 1 to 1000 for the kernel",
     ),
     (
         "a blockIO weight beyond 16 bits",
