@@ -152,6 +152,8 @@ pub fn explain_config(
         let (made, denied) = record.members.into_iter().partition(may_make);
         record.members = made;
         record.denied = Vec::into_iter(denied).flat_map(|member: MemberRecord| member.controllers).collect();
+        // It is made in the version 2 hierarchy alone, below a cgroup that has to be there.
+        record.delegated = record.delegated.filter(|_| record.members.iter().any(|member| member.alone));
     }
     let v1 = record.members.iter().filter(|member| !member.version_2);
     let hierarchies: Vec<String> = v1.map(|member| words::last_name(&member.mount_point).into()).collect();

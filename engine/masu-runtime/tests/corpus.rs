@@ -130,6 +130,26 @@ fn each_configuration_of_the_corpus_has_its_plan() {
 }
 
 #[test]
+fn a_cgroup_that_cannot_be_made_has_none_below_it() {
+    let config = json!({"ociVersion": "1.0.2", "root": {"path": "/r"},
+        "annotations": {"run.oci.delegate-cgroup": "own"}, "process": {"cwd": "/", "args": ["sh"]}})
+    .to_string();
+    let told = |mount_point: &str| {
+        let mountinfo = format!("30 25 0:26 / {mount_point} rw - cgroup2 cgroup2 rw\n");
+        let cgroups = Layout::parse(&mountinfo, "0::/\n").expect("a layout");
+        let host = Host { cgroups, ..host(ALL_CAPABILITIES, 0) };
+        let config = parse_config(config.as_bytes()).expect("a configuration");
+        let options = ExplainOptions { rootless: Some(true), ..OPTIONS };
+        let explanation = explain_config(&config, &host, "/r", "/run/masu/container", &options);
+        let steps = explanation.expect("explains").steps;
+        steps.iter().filter(|step| step.sentence.contains("cgroup \"")).count()
+    };
+    let here = std::env::temp_dir();
+    assert_eq!(told(here.to_str().expect("UTF-8")), 3, "the cgroup, the one below, and the move there");
+    assert_eq!(told("/dev/null/cgroup"), 0, "nobody makes directories below a device");
+}
+
+#[test]
 fn texts_may_be_escaped_as_go_does_it() {
     // Go escapes what could end a script in a page.
     let escaped =
