@@ -1,7 +1,10 @@
 //! The containers that fail and die: between them their plans have every step.
 
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixListener;
 
+use rustix::thread::LinkNameSpaceType;
 use serde_json::json;
 
 use crate::harness::config::Config;
@@ -14,25 +17,92 @@ pub(crate) struct Configuration {
     edit: fn(&mut Config, &Bench<'_>, i32) -> Check,
     /// Whether it joins the namespaces of another container.
     joins: bool,
+    /// Whether the engine itself has much to do for it: its runtime has another network, with [`DEVICES`].
+    pub(super) network: bool,
 }
 
 /// All of them.
-pub(crate) const ALL: [Configuration; 6] = [
-    Configuration { name: "a plain container", edit: |_, _, _| Ok(()), joins: false },
-    Configuration { name: "a container in a user namespace", edit: in_user_namespace, joins: false },
-    Configuration { name: "a container in another's namespaces", edit: in_joined_namespaces, joins: true },
-    Configuration { name: "a container of many mounts", edit: with_many_mounts, joins: false },
-    Configuration { name: "a container with limits", edit: with_limits, joins: false },
-    Configuration { name: "a container of its own time and calls", edit: with_scheduling, joins: false },
+pub(crate) const ALL: [Configuration; 7] = [
+    Configuration { name: "a plain container", edit: |_, _, _| Ok(()), joins: false, network: false },
+    Configuration {
+        name: "a container in a user namespace",
+        edit: in_user_namespace,
+        joins: false,
+        network: false,
+    },
+    Configuration {
+        name: "a container in another's namespaces",
+        edit: in_joined_namespaces,
+        joins: true,
+        network: false,
+    },
+    Configuration {
+        name: "a container of many mounts",
+        edit: with_many_mounts,
+        joins: false,
+        network: false,
+    },
+    Configuration { name: "a container with limits", edit: with_limits, joins: false, network: false },
+    Configuration {
+        name: "a container of its own time and calls",
+        edit: with_scheduling,
+        joins: false,
+        network: false,
+    },
+    Configuration {
+        name: "a container of mapped mounts and network devices",
+        edit: with_maps_and_devices,
+        joins: true,
+        network: true,
+    },
 ];
 
 /// A container of a configuration, and the one whose namespaces it joins.
 pub(crate) struct Candidate<'b> {
     /// The container itself, whose program is `true`.
     pub(crate) container: Container<'b>,
+    network: Option<OtherNetwork>,
     _joined: Option<Container<'b>>,
     /// Somebody who listens, and never hears, for those that have an agent.
     _agent: Option<UnixListener>,
+}
+
+impl Candidate<'_> {
+    /// Makes again what the container takes from the host and its end destroys; to be called before each try.
+    pub(crate) fn renew(&self, bench: &Bench<'_>) -> Check {
+        match &self.network {
+            Some(_) => bench.program("sh").args(["-c", DEVICES]).succeeds().map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A pair of devices that are connected. The kernel removes both when the namespace of one ends, some time after it.
+const DEVICES: &str = "ip link show v0 2>/dev/null >&2 || { ip link del p0 2>/dev/null; \
+    ip link add v0 type veth peer name p0 && ip addr add 10.77.0.2/24 dev v0; }";
+
+/// While it is there this thread, and what it starts, is in another network namespace.
+struct OtherNetwork {
+    before: File,
+}
+
+impl OtherNetwork {
+    /// Enters the network of a process.
+    fn enter(pid: i32) -> Check<Self> {
+        let before = File::open("/proc/thread-self/ns/net")?;
+        join(&File::open(format!("/proc/{pid}/ns/net"))?)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for OtherNetwork {
+    fn drop(&mut self) {
+        join(&self.before).ok(); // ignored: root may go back to where it was
+    }
+}
+
+fn join(namespace: &File) -> rustix::io::Result<()> {
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
 }
 
 impl Configuration {
@@ -40,6 +110,7 @@ impl Configuration {
     pub(crate) fn prepare<'b>(&self, bench: &'b Bench<'_>, args: &[&str]) -> Check<Candidate<'b>> {
         let joined = if self.joins { Some(bench.sleeper(in_a_new_user_namespace)?) } else { None };
         let pid = joined.as_ref().map_or(Ok(0), Container::pid_of_program)?;
+        let network = if self.network { Some(OtherNetwork::enter(pid)?) } else { None };
         let mut bundle = bench.bundle()?;
         bundle.config.args(args);
         (self.edit)(&mut bundle.config, bench, pid)?;
@@ -52,7 +123,7 @@ impl Configuration {
             bundle.config.set("/linux/seccomp/listenerPath", &*path.to_string_lossy());
             agent = Some(listener);
         }
-        Ok(Candidate { container: bench.container(bundle)?, _joined: joined, _agent: agent })
+        Ok(Candidate { container: bench.container(bundle)?, network, _joined: joined, _agent: agent })
     }
 }
 
@@ -78,6 +149,15 @@ fn in_joined_namespaces(config: &mut Config, _: &Bench<'_>, pid: i32) -> Check {
     Ok(())
 }
 
+/// The user namespace, whose map the mount has, is another container's; so is the network that the devices are taken from.
+fn with_maps_and_devices(config: &mut Config, bench: &Bench<'_>, pid: i32) -> Check {
+    let source = bench.directory("source")?.to_string_lossy().into_owned();
+    config.join_namespace("user", &format!("/proc/{pid}/ns/user"));
+    config.mount("/mnt", "bind", &source, &["bind", "idmap", "nosuid"]);
+    config.set("/linux/netDevices", json!({"v0": {"name": "outer0"}}));
+    Ok(())
+}
+
 fn with_many_mounts(config: &mut Config, bench: &Bench<'_>, _: i32) -> Check {
     let source = bench.directory("source")?;
     let file = source.join("file");
@@ -90,6 +170,12 @@ fn with_many_mounts(config: &mut Config, bench: &Bench<'_>, _: i32) -> Check {
     config.mount("/mnt", "tmpfs", "tmpfs", &["size=64k", "mode=700", "noexec"]);
     config.mount("/mnt", "tmpfs", "tmpfs", &["remount", "size=128k", "nodev"]);
     config.mount("/etc", "tmpfs", "tmpfs", &["tmpcopyup", "ro"]);
+    let map = json!([{"containerID": 0, "hostID": 1000, "size": 10}]);
+    config.push(
+        "/mounts",
+        json!({"destination": "/opt/mapped", "source": source, "options": ["bind", "idmap"],
+        "uidMappings": map, "gidMappings": map}),
+    );
     config.set("/linux/maskedPaths", json!(["/proc/kcore", "/proc/keys", "/home/user", "/opt", "/nowhere"]));
     config.set("/linux/readonlyPaths", json!(["/proc/sys", "/usr", "/nowhere"]));
     config.set("/linux/rootfsPropagation", "rprivate").set("/domainname", "example.org");

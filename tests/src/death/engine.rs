@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::configurations::ALL;
+use super::configurations::{ALL, Configuration};
 use super::killed::{CREATE, Command, OTHERS, RUN, running};
 use super::points::{Density, choose};
 use super::{no_process_is_left, nothing_is_left, tolerated};
@@ -15,18 +15,23 @@ const INJECTED: Fault = Fault::Fails(Errno::EIO);
 pub(super) fn add(suite: &mut Suite) {
     for (index, command) in [CREATE, RUN].into_iter().chain(OTHERS).enumerate() {
         let name = format!("the engine's calls fail in their turn: `{}`", command.name);
-        suite.masu_only(name, move |bench| calls_fail(bench, &command, index));
+        suite.masu_only(name, move |bench| calls_fail(bench, &ALL[0], &command, index));
+    }
+    for (index, configuration) in ALL.iter().enumerate().filter(|(_, one)| one.network) {
+        let name = format!("the engine's calls fail in their turn: `create` of {}", configuration.name);
+        suite.masu_only(name, move |bench| calls_fail(bench, configuration, &CREATE, index));
     }
     suite.masu_only("the engine's calls fail in their turn: `exec`", calls_of_exec_fail);
 }
 
-fn calls_fail(bench: &Bench<'_>, command: &Command, offset: usize) -> Check {
+fn calls_fail(bench: &Bench<'_>, configuration: &Configuration, command: &Command, offset: usize) -> Check {
     let makes = matches!(command.name, "create" | "run");
-    let candidate = ALL[0].prepare(bench, if makes { &["true"] } else { &["sleep", "1000"] })?;
+    let candidate = configuration.prepare(bench, if makes { &["true"] } else { &["sleep", "1000"] })?;
     let container = &candidate.container;
-    let undisturbed = command.undisturbed(container)?;
+    let undisturbed = command.undisturbed(bench, &candidate)?;
     let density = Density::of(bench.world, 3, offset);
     for point in choose(0, undisturbed.calls.first().map_or(&[], Vec::as_slice), density) {
+        candidate.renew(bench)?;
         (command.prepare)(container)?;
         let before: Vec<i32> = container.pid().into_iter().collect();
         let traced = trace((command.call)(container), Some((point, INJECTED)), &[])?;

@@ -26,12 +26,13 @@ const DIED: &str = "masu: the container's init ended before it was ready: it exi
 
 /// Adds the cases.
 pub(super) fn add(suite: &mut Suite) {
-    for (index, configuration) in configurations::ALL.iter().enumerate() {
+    // With network devices init has no other steps than without: it waits, and the engine works.
+    for (index, configuration) in configurations::ALL.iter().enumerate().filter(|(_, one)| !one.network) {
         suite.masu_only(format!("every step of {} fails in its turn", configuration.name), move |bench| {
             let candidate = configuration.prepare(bench, &["true"])?;
             let container = &candidate.container;
             let sweep = Sweep { bench, id: &container.id, code: 1, offset: index };
-            sweep.steps(&|| container.launch("run", &[]))
+            sweep.steps(&|| candidate.renew(bench).map(|()| container.launch("run", &[])))
         });
     }
 }
@@ -53,11 +54,11 @@ struct Sweep<'a, 'w> {
 }
 
 impl Sweep<'_, '_> {
-    fn steps(&self, command: &dyn Fn() -> Invocation) -> Check {
+    fn steps(&self, command: &dyn Fn() -> Check<Invocation>) -> Check {
         // The first one makes what is missing in the root: the others have less to do.
-        trace(command(), None, &[])?;
+        trace(command()?, None, &[])?;
         // The shortest of three: see TRIES.
-        let runs: Vec<_> = (0..3).map(|_| trace(command(), None, &[])).collect::<Check<_>>()?;
+        let runs: Vec<_> = (0..3).map(|_| trace(command()?, None, &[])).collect::<Check<_>>()?;
         let length = |traced: &Traced| traced.calls.iter().map(Vec::len).sum::<usize>();
         let undisturbed = runs.into_iter().min_by_key(length).ok_or_else(|| fail("no run"))?;
         ensure_eq!(undisturbed.output.code, Some(0), "undisturbed: {}", undisturbed.output);
@@ -95,7 +96,7 @@ impl Sweep<'_, '_> {
     /// which none is in an earlier step than the one before.
     fn sample(
         &self,
-        command: &dyn Fn() -> Invocation,
+        command: &dyn Fn() -> Check<Invocation>,
         steps: &[Step<'_>],
         points: Vec<Point>,
     ) -> Check<Vec<(usize, u32)>> {
@@ -123,11 +124,11 @@ impl Sweep<'_, '_> {
     /// Lets one call fail and judges what comes of it. Returns the call and the step that it belongs to.
     fn fail_at(
         &self,
-        command: &dyn Fn() -> Invocation,
+        command: &dyn Fn() -> Check<Invocation>,
         steps: &[Step<'_>],
         point: Point,
     ) -> Check<Option<(usize, u32)>> {
-        let traced = trace(command(), Some((point, Fault::Fails(INJECTED))), &[])?;
+        let traced = trace(command()?, Some((point, Fault::Fails(INJECTED))), &[])?;
         let verdict = self.judge(&traced, steps, point);
         let nr = traced.reached.unwrap_or(u64::MAX);
         verdict.map_err(|failure| fail(format!("{point}, {}: {failure:?}", tolerated::name_of(nr))))

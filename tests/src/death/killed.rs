@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::configurations::ALL;
+use super::configurations::{ALL, Candidate};
 use super::points::{Density, choose};
 use super::{no_process_is_left, nothing_is_left, tolerated};
 use crate::harness::command::Invocation;
@@ -26,9 +26,11 @@ pub(super) struct Command {
 
 impl Command {
     /// What it does when nothing happens, the second time: the first one makes what is missing in the root.
-    pub(super) fn undisturbed(&self, container: &Container<'_>) -> Check<Traced> {
+    pub(super) fn undisturbed(&self, bench: &Bench<'_>, candidate: &Candidate<'_>) -> Check<Traced> {
+        let container = &candidate.container;
         let mut undisturbed = Err(fail("nothing was traced"));
         for _ in 0..2 {
+            candidate.renew(bench)?;
             (self.prepare)(container)?;
             undisturbed = trace((self.call)(container), None, &[]);
             container.call("delete").arg("--force").succeeds()?;
@@ -70,14 +72,14 @@ pub(super) fn add(suite: &mut Suite) {
                 format!("somebody is killed at any point of `{}` of {}", command.name, configuration.name);
             suite.masu_only(name, move |bench| {
                 let candidate = configuration.prepare(bench, &["true"])?;
-                somebody_dies(bench, &candidate.container, &command, index + 2 * number)
+                somebody_dies(bench, &candidate, &command, index + 2 * number)
             });
         }
     }
     for (index, command) in OTHERS.into_iter().enumerate() {
         suite.masu_only(format!("somebody is killed at any point of `{}`", command.name), move |bench| {
             let candidate = ALL[0].prepare(bench, &["sleep", "1000"])?;
-            somebody_dies(bench, &candidate.container, &command, index)
+            somebody_dies(bench, &candidate, &command, index)
         });
     }
     suite.masu_only("somebody is killed at any point of `exec`", exec_dies);
@@ -102,9 +104,11 @@ fn stopped(container: &Container<'_>) -> Check {
     container.stop()
 }
 
-fn somebody_dies(bench: &Bench<'_>, container: &Container<'_>, command: &Command, offset: usize) -> Check {
-    let undisturbed = command.undisturbed(container)?;
+fn somebody_dies(bench: &Bench<'_>, candidate: &Candidate<'_>, command: &Command, offset: usize) -> Check {
+    let container = &candidate.container;
+    let undisturbed = command.undisturbed(bench, candidate)?;
     for (point, fault) in faults(bench, &undisturbed, offset) {
+        candidate.renew(bench)?;
         (command.prepare)(container)?;
         let bystanders: Vec<i32> = container.pid().into_iter().collect();
         let traced = trace((command.call)(container), Some((point, fault)), &bystanders)?;
