@@ -10,6 +10,7 @@ mod chart;
 mod commands;
 mod contender;
 mod figures;
+mod filter;
 mod floor;
 mod machine;
 mod many;

@@ -61,6 +61,13 @@ pub(crate) fn tests_of_engines() -> Result<PathBuf> {
     Ok(project::target().join("release").join(package))
 }
 
+/// Builds the program that compiles one seccomp profile and gives its path.
+pub(crate) fn compile_once() -> Result<PathBuf> {
+    let build = ["build", "--quiet", "--release", "--locked", "--package", "masu-seccomp-tests", "--example"];
+    project::run(project::cargo(&build).arg("compile_once"))?;
+    Ok(project::target().join("release/examples/compile_once"))
+}
+
 /// Builds the black-box tests and gives the path of their program. It is a release build, a tenth of the size of the
 /// other: it travels into a machine whose processor is emulated.
 pub(crate) fn tests() -> Result<PathBuf> {

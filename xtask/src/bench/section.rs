@@ -4,7 +4,7 @@
 use super::contender::{Contender, Probe};
 use super::figures::Row;
 use super::scratch::Scratch;
-use super::{commands, many, memory, run, variant};
+use super::{commands, filter, many, memory, run, variant};
 use anyhow::Result;
 
 /// Where it is measured.
@@ -32,7 +32,7 @@ pub(super) struct Section {
     pub(super) measure: fn(&Field, &mut Findings) -> Result<Vec<Row>>,
 }
 
-pub(super) const ALL: [Section; 20] = [
+pub(super) const ALL: [Section; 21] = [
     Section { name: "spawn", measure: run::spawn },
     Section { name: "run-hot", measure: run::hot },
     Section { name: "run-cold", measure: run::cold },
@@ -51,6 +51,7 @@ pub(super) const ALL: [Section; 20] = [
         measure: |field, out| run::variant(field, out, &variant::USER_NAMESPACE),
     },
     Section { name: "seccomp", measure: |field, out| run::variant(field, out, &variant::SECCOMP) },
+    Section { name: "seccomp-compile", measure: filter::compile },
     Section { name: "binds-25", measure: |field, out| run::variant(field, out, &variant::BINDS_25) },
     Section { name: "binds-50", measure: |field, out| run::variant(field, out, &variant::BINDS_50) },
     Section { name: "large-config", measure: |field, out| run::variant(field, out, &variant::LARGE) },
