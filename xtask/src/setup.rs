@@ -16,20 +16,25 @@ use anyhow::{Context, Result, bail};
 use std::io::{IsTerminal, Write};
 
 /// Every Debian package that some test, check or benchmark uses, with those of [`ENGINE_PACKAGES`] and [`VM_PACKAGES`]. This is the one place.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("apache2-utils", "htpasswd, for a registry that wants a password"),
     ("binutils", "readelf, nm and objdump look into the libc-free binaries"),
     ("busybox-static", "the small root filesystem of most cases"),
+    ("containernetworking-plugins", "networks of boxes"),
     ("crun", "the engine to compare with"),
     ("docker-registry", "images are pulled from it"),
     ("g++", "libFuzzer, which the fuzz targets are linked with"),
+    ("iproute2", "the machine that networks of boxes are tried on"),
+    ("iptables", "what those networks do to a firewall"),
     ("libseccomp-dev", "what the filters for system calls are held against"),
     ("mmdebstrap", "a real Debian root filesystem"),
     ("openssl", "certificates for registries"),
+    ("passt", "pasta, a network of boxes without root"),
     ("patchelf", "Debian's newest runc and crun run on their own libc"),
     ("procps", "ps, which `masu ps` asks"),
     ("runc", "the reference for every black-box case"),
     ("skopeo", "fills registries, and reads what masu stored"),
+    ("slirp4netns", "another network of boxes without root"),
     ("uidmap", "an ordinary user's ids of its own for the layers of images"),
     ("umoci", "makes images, and is the reference for what a layer becomes"),
 ];

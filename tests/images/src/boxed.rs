@@ -123,6 +123,13 @@ impl Box {
         processes(&[&self.masu.scratch.path("state").display().to_string(), &format!("\"name\":\"{name}\"")])
     }
 
+    /// The programs that carry packets of its boxes.
+    #[must_use]
+    pub fn helpers(&self) -> Vec<u32> {
+        let store = self.masu.scratch.path("store").display().to_string();
+        ["pasta", "slirp4netns"].iter().flat_map(|name| processes(&[name, &store])).collect()
+    }
+
     /// Kills all processes of masu that work on this store, and cleans up with the commands that a person has.
     pub fn kill_and_clean(&self) {
         loop {

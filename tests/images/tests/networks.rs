@@ -69,7 +69,8 @@ fn a_network_that_is_not_there_or_cannot_be_made_is_told_before_anything_is() {
     let unknown = boxed.run(&["--net", "nosuch"], &["true"]);
     assert_eq!(unknown.code, Some(125));
     let directory = boxed.masu.scratch.path("net.d").display().to_string();
-    let hint = format!("hint: none, host, web, other; those of CNI are files of {directory}");
+    let hint =
+        format!("hint: none, host, pasta, slirp4netns, web, other; those of CNI are files of {directory}");
     assert_eq!(unknown.bad(), format!("--net nosuch: there is no such network\n{hint}"));
     let plugin = boxed.run(&["--net", "other"], &["true"]).bad();
     let hint = "hint: install the package containernetworking-plugins, or set CNI_PATH";
@@ -119,4 +120,106 @@ fn whatever_is_killed_of_a_box_in_a_network_of_cni_its_address_comes_back() {
         boxed.masu.start_box(&["-d", "--net", "web", "--name", "x", &boxed.image, "sleep", "1000"])
     });
     nothing_is_left(&boxed);
+}
+
+/// Both programs that ordinary users have, and what the box's address is with them.
+const HELPERS: [(&str, &str); 2] = [("pasta", "192.0.2.2"), ("slirp4netns", "10.0.2.100")];
+
+/// What a box serves: a page, and an echo of each datagram. Busybox has nothing for the second.
+const SERVE: &str = "perl -MSocket -e 'socket(S, PF_INET, SOCK_DGRAM, 17); bind(S, sockaddr_in(53, INADDR_ANY)); \
+    while ($peer = recv(S, $text, 99, 0)) { send(S, $text, 0, $peer) }' & echo page > /index.html; httpd -f -p 80 -h /";
+/// Where perl is.
+const PERL: [&str; 6] = ["-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro"];
+
+/// What is seen from outside of ports 8081 and 9053.
+fn served(boxed: &Box) -> [String; 2] {
+    let world = boxed.masu.world();
+    // The servers may not be there yet.
+    let again = |script: &str| {
+        world.outside(&format!("for i in $(seq 200); do {script} && exit; sleep 0.05; done; exit 1"))
+    };
+    let page = again("busybox wget -q -O - http://192.0.2.2:8081/ 2>/dev/null");
+    let echo = again(
+        "bash -c 'exec 3<>/dev/udp/192.0.2.2/9053; echo word >&3; timeout 1 head -n 1 <&3 | grep word' 2>/dev/null",
+    );
+    [page, echo]
+}
+
+/// Nobody has a socket at the ports, and none of the programs is left.
+fn ports_are_free(boxed: &Box) {
+    let sockets = boxed.masu.world().inside("ss -Hltun");
+    assert_eq!(sockets, "");
+    assert!(boxed.helpers().is_empty());
+}
+
+const PUBLISH: [&str; 4] = ["-p", "8081:80", "-p", "192.0.2.2:9053:53/udp"];
+
+fn publishes(boxed: &Box, network: &str) {
+    let options = [&["--net", network, "--name", "server"][..], &PUBLISH, &PERL].concat();
+    let name = boxed.leave(&options, SERVE);
+    assert_eq!(served(boxed), ["page\n", "word\n"]);
+    let taken = boxed.run(&["--net", network, "-p", "8081:81"], &["true"]);
+    assert_eq!(taken.code, Some(125));
+    assert!(taken.bad().starts_with("port 8081/tcp is taken"));
+    boxed.masu.engine(&["kill", &name, "KILL"]).good();
+    boxed.nothing_is_left_of(&name);
+}
+
+#[test]
+fn ports_of_a_box_in_a_network_of_cni_are_published() {
+    let boxed = with_cni();
+    for _ in 0..2 {
+        publishes(&boxed, "web");
+        nothing_is_left(&boxed);
+        let rules = boxed.masu.world().inside("iptables -t nat -S");
+        assert!(!rules.contains("8081") && !rules.contains("9053"), "{rules}");
+    }
+}
+
+#[test]
+fn an_ordinary_users_box_reaches_the_outside_and_its_ports_are_published() {
+    let boxed = Box::of_a_user_within(World::new());
+    for (helper, address) in HELPERS {
+        let script = format!("{ASK}; grep -c {address} /etc/hosts; grep -c eth0 /proc/net/dev");
+        let told = boxed.says(&["--net", helper], &script);
+        assert_eq!(told, "192.0.2.2\n1\n1\n");
+        boxed.nothing_is_left();
+        publishes(&boxed, helper);
+        ports_are_free(&boxed);
+    }
+}
+
+#[test]
+fn whatever_is_killed_of_an_ordinary_users_box_its_ports_come_back() {
+    let boxed = Box::of_a_user_within(World::new());
+    for (helper, _) in HELPERS {
+        let options =
+            [&["--net", helper, "--name", "x"][..], &PUBLISH, &[&boxed.image, "sleep", "1000"]].concat();
+        boxed.run(&options[..options.len() - 3], &["true"]).good();
+        kill_all_and_clean(&boxed, |boxed| boxed.masu.start_box(&options));
+        kill_all_and_clean(&boxed, |boxed| boxed.masu.start_box(&[&["-d"], &options[..]].concat()));
+        ports_are_free(&boxed);
+    }
+}
+
+#[test]
+fn what_cannot_be_published_is_told() {
+    let boxed = Box::of_a_user_within(World::new());
+    let none = boxed.run(&["-p", "8081:80"], &["true"]).bad();
+    let hint = "hint: --net pasta, or as root the name of a network of CNI";
+    assert_eq!(none, format!("--publish: the box has no network of its own to publish ports of\n{hint}"));
+    let low = boxed.run(&["--net", "pasta", "-p", "80:80"], &["true"]).bad();
+    let hint = "hint: a port of 1024 or above, or a lower sysctl net.ipv4.ip_unprivileged_port_start";
+    assert_eq!(low, format!("port 80/tcp is for root alone\n{hint}"));
+    assert_eq!(boxed.masu.world().inside("rm /dev/net/tun"), "");
+    let hint = "hint: modprobe tun and chmod 666 /dev/net/tun as root, or --net host, which is this machine's network";
+    for (helper, _) in HELPERS {
+        let missing = boxed.run(&["--net", helper], &["true"]).bad();
+        let message = format!("--net {helper}: open /dev/net/tun: No such file or directory (os error 2)");
+        assert_eq!(missing, format!("{message}\n{hint}"));
+    }
+    let root = with_cni();
+    let pasta = root.run(&["--net", "pasta"], &["true"]).bad();
+    let hint = "hint: a network of CNI, a file of /etc/cni/net.d, or --net host";
+    assert_eq!(pasta, format!("--net pasta: it is for ordinary users\n{hint}"));
 }

@@ -56,8 +56,8 @@ pub(super) fn apply(
     }
     // Before the volumes, which may be mounted over them.
     names::add(config, bundle, network)?;
-    if let Choice::Attached(kind) = network {
-        network::add(config, bundle, kind)?;
+    if let Choice::Attached(kind, ports) = network {
+        network::add(config, bundle, kind, ports)?;
     }
     for text in all(matches, "volume") {
         add_mount(config, &values::volume(text)?)?;

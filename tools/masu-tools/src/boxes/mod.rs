@@ -61,6 +61,7 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     opened.config.config = Some(run);
     let name = matches.get_one::<String>("name").cloned().map_or_else(random_name, Ok)?;
     let directory = choose_directory(&store, &name)?;
+    network::refuse_taken_ports(&network, &store)?;
     let keep = matches.get_flag("keep");
     // An ordinary user's mount would end with this process.
     let root = if keep && caller.maps.is_some() { Root::Flat } else { Root::Overlay };

@@ -30,14 +30,14 @@ const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-
 pub(super) fn add(config: &mut Value, bundle: &Path, network: &Choice) -> Result<()> {
     let mut hosts = match network {
         Choice::Host => read(HOSTS)?.unwrap_or_default(),
-        Choice::None | Choice::Attached(_) => LOCALHOST.into(),
+        Choice::None | Choice::Attached(..) => LOCALHOST.into(),
     };
     let hostname = config.get("hostname").and_then(Value::as_str).map(ToOwned::to_owned);
     if let Some(name) = &hostname {
         if !hosts.is_empty() && !hosts.ends_with('\n') {
             hosts.push('\n');
         }
-        if !matches!(network, Choice::Attached(_)) {
+        if !matches!(network, Choice::Attached(..)) {
             hosts.push_str(&format!("127.0.0.1\t{name}\n"));
         }
         add_file(config, bundle, HOSTNAME, &format!("{name}\n"))?;
@@ -48,7 +48,7 @@ pub(super) fn add(config: &mut Value, bundle: &Path, network: &Choice) -> Result
         Choice::Host => {
             read(RESOLV_CONF)?.map_or(Ok(()), |text| add_file(config, bundle, RESOLV_CONF, &text))
         }
-        Choice::Attached(_) => {
+        Choice::Attached(..) => {
             let servers = read(RESOLV_CONF)?.unwrap_or_default();
             add_file(config, bundle, RESOLV_CONF, &without_loopback(&servers))
         }

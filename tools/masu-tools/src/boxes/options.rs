@@ -97,9 +97,11 @@ fn limit_options() -> Vec<Arg> {
 fn isolation_options() -> Vec<Arg> {
     vec![
         value("hostname", "NAME", "Name of the machine inside (default: the container's)"),
-        value("net", "NETWORK", "none: lo alone; host: this machine's; or a network of CNI, for root")
+        value("net", "NETWORK", "none: lo alone; host: this machine's; a network of CNI, for root; pasta or slirp4netns, for users")
             .visible_alias("network")
             .default_value("none"),
+        values("publish", "[HOSTIP:]HOSTPORT:PORT[/udp]", "Pass on what arrives at a port of this machine")
+            .short('p'),
         value("ns", "LIST", "Make only these namespaces, of pid, ipc, uts and cgroup, beside mount"),
         values("cap-add", "CAPABILITY", "Give a capability, or ALL"),
         values("cap-drop", "CAPABILITY", "Take a capability, or ALL"),

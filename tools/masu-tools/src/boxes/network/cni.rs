@@ -16,11 +16,12 @@ use std::process::{Command, Stdio};
 
 use masu_app::{Failure, Result};
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::namespace::Namespace;
+use super::ports::Port;
 use super::{Found, RECORD, read, write};
 use crate::boxes::random_name;
 
@@ -30,8 +31,7 @@ const CONFIGURATIONS: &str = "/etc/cni/net.d";
 const PROGRAMS: &str = "/usr/lib/cni:/opt/cni/bin:/usr/libexec/cni";
 /// The interface in the container.
 const INTERFACE: &str = "eth0";
-/// The namespace, and what the plugins have said, in the box.
-const NAMESPACE: &str = "netns";
+/// What the plugins have said, in the box.
 const RESULT: &str = "network-result.json";
 
 /// A list of plugins, and what they are called with for this box.
@@ -72,25 +72,32 @@ impl Network {
     /// # Errors
     ///
     /// When one of them is not there; when the caller is not root, whom no plugin works for.
-    pub(super) fn find(name: &str, is_root: bool) -> Result<Self> {
+    pub(super) fn find(name: &str, is_root: bool, publishes: bool) -> Result<Self> {
         let directory = std::env::var_os("NETCONFPATH").map_or_else(|| CONFIGURATIONS.into(), PathBuf::from);
         let (lists, problems) = read_lists(&directory);
         let names: Vec<String> = lists.iter().map(|list| list.name.clone()).collect();
         let Some(list) = lists.into_iter().find(|list| list.name == name) else {
             let mut message = format!("--net {name}: there is no such network");
             problems.iter().for_each(|problem| message.push_str(&format!("; {problem}")));
-            let known = ["none", "host"].map(ToOwned::to_owned).into_iter().chain(names);
+            let known =
+                ["none", "host", "pasta", "slirp4netns"].map(ToOwned::to_owned).into_iter().chain(names);
             let known: Vec<String> = known.collect();
             let hint = format!("{}; those of CNI are files of {}", known.join(", "), directory.display());
             return Err(Failure::with_hint(message, hint));
         };
         if !is_root {
             let message = format!("--net {name}: only root can use networks of CNI");
-            return Err(Failure::with_hint(message, "--net host"));
+            return Err(Failure::with_hint(message, "--net pasta"));
         }
         let path = std::env::var("CNI_PATH").unwrap_or_else(|_| PROGRAMS.into());
         let plugins = list.plugins.into_iter().map(|config| Plugin::find(name, config, &path));
-        let plugins = plugins.collect::<Result<_>>()?;
+        let plugins = plugins.collect::<Result<Vec<_>>>()?;
+        if publishes && !plugins.iter().any(Plugin::publishes) {
+            let message = format!("--publish: no plugin of the network {name} publishes ports");
+            let hint =
+                r#"{"type": "portmap", "capabilities": {"portMappings": true}} at the end of its list"#;
+            return Err(Failure::with_hint(message, hint));
+        }
         Ok(Self {
             name: list.name,
             version: list.version,
@@ -104,17 +111,13 @@ impl Network {
     /// # Errors
     ///
     /// Those of the plugins.
-    pub(super) fn attach(&self, directory: &Path, pid: u32) -> Result<Found> {
-        let namespace = directory.join(NAMESPACE);
-        let told = |what: &str, error: std::io::Error| {
-            Failure::new(format!("{what} {}: {error}", namespace.display()))
-        };
+    pub(super) fn attach(&self, directory: &Path, pid: u32, ports: &[Port]) -> Result<Found> {
         let _lock = lock(directory)?;
-        File::create_new(&namespace).map_err(|error| told("create", error))?;
-        mount_bind(format!("/proc/{pid}/ns/net"), &namespace).map_err(|errno| told("mount", errno.into()))?;
+        let namespace = Namespace::Net.bind(directory, pid)?;
         let mut result = None;
         for plugin in &self.plugins {
-            let said = self.call("ADD", plugin, result.as_ref(), &namespace)?;
+            let config = self.config_of(plugin, result.as_ref(), ports);
+            let said = self.call("ADD", plugin, &config, &namespace)?;
             let said = serde_json::from_slice(&said)
                 .map_err(|error| self.failed(plugin, &format!("its result: {error}")))?;
             write(&directory.join(RESULT), &said)?;
@@ -128,43 +131,51 @@ impl Network {
     /// # Errors
     ///
     /// The first of the plugins; the others are called all the same.
-    pub(super) fn detach(&self, directory: &Path) -> Result<()> {
-        let namespace = directory.join(NAMESPACE);
+    pub(super) fn detach(&self, directory: &Path, ports: &[Port]) -> Result<()> {
+        let namespace = Namespace::Net.file(directory);
         if !namespace.exists() {
             return Ok(());
         }
         let _lock = lock(directory)?;
         let result: Option<Value> = read(&directory.join(RESULT))?;
         let calls = self.plugins.iter().rev();
-        let calls = calls.map(|plugin| self.call("DEL", plugin, result.as_ref(), &namespace).map(drop));
+        let calls = calls.map(|plugin| {
+            let config = self.config_of(plugin, result.as_ref(), ports);
+            self.call("DEL", plugin, &config, &namespace).map(drop)
+        });
         // All of them, whatever one of them says.
         let outcomes: Vec<Result<()>> = calls.collect();
         outcomes.into_iter().collect::<Result<()>>()?;
-        match unmount(&namespace, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
-            // A kill came before the mount.
-            Ok(()) | Err(Errno::INVAL) => {}
-            Err(errno) => return Err(Failure::new(format!("unmount {}: {errno}", namespace.display()))),
+        Namespace::Net.release(directory)
+    }
+
+    /// Whether plugins may have been called for a box.
+    pub(super) fn is_attached(directory: &Path) -> bool {
+        Namespace::Net.file(directory).exists()
+    }
+
+    /// What one plugin reads.
+    fn config_of(&self, plugin: &Plugin, previous: Option<&Value>, ports: &[Port]) -> Value {
+        let mut config = plugin.config.clone();
+        let mut set = |name: &str, value: Value| {
+            if let Some(config) = config.as_object_mut() {
+                config.insert(name.into(), value);
+            }
+        };
+        set("name", json!(self.name));
+        set("cniVersion", json!(self.version));
+        if let Some(previous) = previous {
+            set("prevResult", previous.clone());
         }
-        fs::remove_file(&namespace)
-            .map_err(|error| Failure::new(format!("remove {}: {error}", namespace.display())))
+        if plugin.publishes() && !ports.is_empty() {
+            let ports: Vec<Value> = ports.iter().map(mapping).collect();
+            set("runtimeConfig", json!({ "portMappings": ports }));
+        }
+        config
     }
 
     /// Calls one plugin; what it has written to standard output.
-    fn call(
-        &self,
-        command: &str,
-        plugin: &Plugin,
-        previous: Option<&Value>,
-        namespace: &Path,
-    ) -> Result<Vec<u8>> {
-        let mut config = plugin.config.clone();
-        if let Some(config) = config.as_object_mut() {
-            config.insert("name".into(), json!(self.name));
-            config.insert("cniVersion".into(), json!(self.version));
-            if let Some(previous) = previous {
-                config.insert("prevResult".into(), previous.clone());
-            }
-        }
+    fn call(&self, command: &str, plugin: &Plugin, config: &Value, namespace: &Path) -> Result<Vec<u8>> {
         let directory = plugin.program.parent().unwrap_or(Path::new("/"));
         let mut program = Command::new(&plugin.program);
         program
@@ -207,6 +218,11 @@ fn lock(directory: &Path) -> Result<File> {
 }
 
 impl Plugin {
+    /// Whether it says that it takes ports.
+    fn publishes(&self) -> bool {
+        self.config.pointer("/capabilities/portMappings").and_then(Value::as_bool) == Some(true)
+    }
+
     fn find(network: &str, config: Value, path: &str) -> Result<Self> {
         let kind = config.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         let is_name = !kind.is_empty() && !kind.contains('/') && kind != "..";
@@ -220,6 +236,16 @@ impl Plugin {
             )),
         }
     }
+}
+
+/// A port as `runtimeConfig` has it.
+fn mapping(port: &Port) -> Value {
+    let mut mapping =
+        json!({ "hostPort": port.here, "containerPort": port.inside, "protocol": port.protocol.name() });
+    if let (Some(mapping), Some(address)) = (mapping.as_object_mut(), port.address) {
+        mapping.insert("hostIP".into(), json!(address));
+    }
+    mapping
 }
 
 /// The lists of a directory by the names of their files, and what is wrong with other files.

@@ -10,6 +10,11 @@
 //! before it had written a state that `delete` could find.
 
 mod cni;
+mod helper;
+mod namespace;
+mod pasta;
+mod ports;
+mod slirp4netns;
 
 use std::ffi::CStr;
 use std::fs;
@@ -20,11 +25,15 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use masu_app::{Failure, Result};
+use masu_image::Store;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::names;
-use super::options::one;
+use super::options::{all, one};
+use pasta::Pasta;
+use ports::Port;
+use slirp4netns::Slirp4netns;
 
 /// What this program is called with by the hooks. It is no verb of people's.
 pub(crate) const VERB: &str = "box-network";
@@ -40,22 +49,37 @@ pub(super) enum Choice {
     None,
     /// This machine's.
     Host,
-    /// A network of its own that is attached to something.
-    Attached(Kind),
+    /// A network of its own that is attached to something, and has these ports.
+    Attached(Kind, Vec<Port>),
 }
 
 /// What a network can be attached to.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Kind {
     Cni(cni::Network),
+    Pasta(Pasta),
+    Slirp4netns(Slirp4netns),
 }
 
 /// `network.json`.
 #[derive(Serialize, Deserialize)]
 struct Record {
     kind: Kind,
+    ports: Vec<Port>,
+    /// The box, by its absolute path.
+    directory: PathBuf,
     /// The container's name for itself, if it has one.
     hostname: Option<String>,
+}
+
+impl Record {
+    /// Whether something may take packets for it now without having a socket.
+    fn is_attached(&self) -> bool {
+        match &self.kind {
+            Kind::Cni(_) => cni::Network::is_attached(&self.directory),
+            Kind::Pasta(_) | Kind::Slirp4netns(_) => false,
+        }
+    }
 }
 
 /// What is known of a network when it is there.
@@ -73,10 +97,30 @@ struct Found {
 /// For a network that is not there, or that is not for this caller.
 pub(super) fn choose(matches: &ArgMatches) -> Result<Choice> {
     let is_root = rustix::process::geteuid().is_root();
-    match one(matches, "net").unwrap_or("none") {
-        "none" => Ok(Choice::None),
-        "host" => Ok(Choice::Host),
-        name => cni::Network::find(name, is_root).map(|network| Choice::Attached(Kind::Cni(network))),
+    let ports = ports::parse_all(all(matches, "publish"))?;
+    let kind = match one(matches, "net").unwrap_or("none") {
+        "none" | "host" if !ports.is_empty() => {
+            let message = "--publish: the box has no network of its own to publish ports of";
+            return Err(Failure::with_hint(message, "--net pasta, or as root the name of a network of CNI"));
+        }
+        "none" => return Ok(Choice::None),
+        "host" => return Ok(Choice::Host),
+        Pasta::NAME => Kind::Pasta(Pasta::find(is_root)?),
+        Slirp4netns::NAME => Kind::Slirp4netns(Slirp4netns::find(is_root)?),
+        name => Kind::Cni(cni::Network::find(name, is_root, !ports.is_empty())?),
+    };
+    Ok(Choice::Attached(kind, ports))
+}
+
+/// Refuses ports that something else on this machine has.
+///
+/// # Errors
+///
+/// When one of them is taken.
+pub(super) fn refuse_taken_ports(choice: &Choice, store: &Store) -> Result<()> {
+    match choice {
+        Choice::Attached(_, ports) => ports::refuse_taken(ports, &store.path().join("boxes")),
+        Choice::None | Choice::Host => Ok(()),
     }
 }
 
@@ -85,9 +129,13 @@ pub(super) fn choose(matches: &ArgMatches) -> Result<Choice> {
 /// # Errors
 ///
 /// For a file that cannot be written.
-pub(super) fn add(config: &mut Value, directory: &Path, kind: &Kind) -> Result<()> {
+pub(super) fn add(config: &mut Value, directory: &Path, kind: &Kind, ports: &[Port]) -> Result<()> {
+    let directory = directory
+        .canonicalize()
+        .map_err(|error| Failure::new(format!("{}: {error}", directory.display())))?;
     let hostname = config.get("hostname").and_then(Value::as_str).map(ToOwned::to_owned);
-    write(&directory.join(RECORD), &json!({ "kind": kind, "hostname": hostname }))?;
+    let record = json!({ "kind": kind, "ports": ports, "directory": directory, "hostname": hostname });
+    write(&directory.join(RECORD), &record)?;
     let own = std::env::current_exe().map_err(|error| Failure::new(format!("/proc/self/exe: {error}")))?;
     let hook = |word: &str| {
         let args = json!(["masu-tools", VERB, word, directory]);
@@ -130,8 +178,11 @@ fn attach(directory: &Path) -> Result<()> {
     let state: State = serde_json::from_str(&text).map_err(|error| told(&error))?;
     let record: Record =
         read(&directory.join(RECORD))?.ok_or_else(|| Failure::new("the box has no network"))?;
+    let (box_directory, pid, ports) = (&record.directory, state.pid, &record.ports);
     let found = match &record.kind {
-        Kind::Cni(network) => network.attach(directory, state.pid),
+        Kind::Cni(network) => network.attach(box_directory, pid, ports),
+        Kind::Pasta(pasta) => pasta.attach(box_directory, pid, ports),
+        Kind::Slirp4netns(slirp4netns) => slirp4netns.attach(box_directory, pid, ports),
     };
     // Half a network is none.
     let found = found.inspect_err(|_| {
@@ -149,8 +200,10 @@ fn attach(directory: &Path) -> Result<()> {
 /// When something of it is left.
 pub(crate) fn detach(directory: &Path) -> Result<()> {
     let Some(record) = read::<Record>(&directory.join(RECORD))? else { return Ok(()) };
-    match record.kind {
-        Kind::Cni(network) => network.detach(directory),
+    match &record.kind {
+        Kind::Cni(network) => network.detach(&record.directory, &record.ports),
+        Kind::Pasta(_) => Pasta::detach(&record.directory),
+        Kind::Slirp4netns(_) => Slirp4netns::detach(&record.directory),
     }
 }
 
