@@ -220,3 +220,18 @@ fn the_words_of_an_image_weaken_nothing() {
     assert_eq!(told, "12");
     boxed.nothing_is_left();
 }
+
+#[test]
+fn fifty_boxes_of_one_image_begin_and_end_at_once_and_leave_nothing() {
+    let boxed = Box::new();
+    let masu = &boxed.masu;
+    masu.call(&["import", "--quiet", &boxed.image, "one"]).good();
+    let begin = |number| masu.start_box(&["one", "echo", &format!("{number}")]);
+    let children: Vec<_> = (0..50).map(begin).collect();
+    for (number, child) in children.into_iter().enumerate() {
+        let told = child.wait_with_output().unwrap();
+        let [stdout, stderr] = [told.stdout, told.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!((told.status.code(), stdout, stderr), (Some(0), format!("{number}\n"), String::new()));
+    }
+    boxed.nothing_is_left();
+}

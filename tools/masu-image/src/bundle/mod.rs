@@ -169,8 +169,7 @@ pub fn remove(store: &Writer, directory: &Path) -> Result<()> {
 }
 
 fn find_lease(store: &Store, directory: &Path) -> Result<Lease> {
-    let found = store.leases()?.into_iter().find(|lease| lease.holder == directory);
-    found.ok_or_else(|| Error::Missing {
+    store.lease(directory)?.ok_or_else(|| Error::Missing {
         what: format!("bundle {} of the store {}", directory.display(), store.path().display()),
         hint: "masu bundle create makes one; --store names the store that it was made from",
     })

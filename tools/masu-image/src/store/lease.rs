@@ -22,22 +22,37 @@ pub struct Lease {
 }
 
 impl Store {
-    /// All leases.
+    /// All leases. One that is given back meanwhile is none of them.
     ///
     /// # Errors
     ///
     /// [`Error::File`] and [`Error::Content`] for one that cannot be read: what it protects is not known then.
     pub fn leases(&self) -> Result<Vec<Lease>> {
-        let read = |path: &PathBuf| {
-            let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
-            parse_json(&bytes, &path.display().to_string())
-        };
-        files::list(&self.path().join("leases"))?.iter().map(read).collect()
+        let paths = files::list(&self.path().join("leases"))?;
+        paths.iter().filter_map(|path| read(path).transpose()).collect()
+    }
+
+    /// The lease of a holder, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::leases`].
+    pub fn lease(&self, holder: &Path) -> Result<Option<Lease>> {
+        read(&self.lease_path(holder))
     }
 
     fn lease_path(&self, holder: &Path) -> PathBuf {
         let name = Digest::of(holder.as_os_str().as_encoded_bytes());
         self.path().join("leases").join(format!("{}.json", name.hex()))
+    }
+}
+
+/// The lease in a file; `None` where there is no such file.
+fn read(path: &Path) -> Result<Option<Lease>> {
+    match std::fs::read(path) {
+        Ok(bytes) => parse_json(&bytes, &path.display().to_string()).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file("read", path)(error)),
     }
 }
 
