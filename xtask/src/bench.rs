@@ -12,6 +12,7 @@ mod contender;
 mod figures;
 mod filter;
 mod floor;
+mod images;
 mod machine;
 mod many;
 mod memory;
@@ -36,6 +37,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+/// The part that has no runtimes: on its own, and never a part of all.
+const IMAGES: &str = "images";
 /// For so long the machine is watched before anything is measured.
 const WATCH: Duration = Duration::from_secs(2);
 /// Of its time, what may go to others.
@@ -43,7 +46,8 @@ const BUSY_MAX: f64 = 0.03;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only the parts with these words in their names; `--list` names them
+    /// Only the parts with these words in their names; `--list` names them, and `images` is alone: from a registry to
+    /// unpacked layers, beside podman, skopeo and umoci
     #[arg(value_name = "PART")]
     parts: Vec<String>,
     /// Name the parts of the benchmark and measure nothing
@@ -58,9 +62,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let parts = section::select(&arguments.parts)?;
+    let is_images = arguments.parts == [IMAGES];
+    let parts = if is_images { Vec::new() } else { section::select(&arguments.parts)? };
     if arguments.list {
         parts.iter().for_each(|part| println!("{}", part.name));
+        println!("{IMAGES}");
         return Ok(());
     }
     if !rustix::process::geteuid().is_root() {
@@ -68,6 +74,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.engines {
         return engines();
+    }
+    if is_images {
+        return images::run();
     }
     let baseline = arguments.baseline.as_deref().map(Figures::read).transpose()?;
     let figures = measure(&parts)?;

@@ -31,9 +31,14 @@ pub(crate) fn build() -> Result<PathBuf> {
     // Each is installed before the next one is built: both are called masu in the target directory.
     project::run(project::engine_cargo(&build).args(["--features", "trace"]))?;
     install(&built, TRACING)?;
-    project::run(project::cargo(&build).args(["--package", COMPANION]))?;
-    install(&project::target().join("release").join(COMPANION), COMPANION)?;
+    companion()?;
     engine()
+}
+
+/// Builds the companion alone and gives its path.
+pub(crate) fn companion() -> Result<PathBuf> {
+    project::run(project::cargo(&["build", "--release", "--locked"]).args(["--package", COMPANION]))?;
+    install(&project::target().join("release").join(COMPANION), COMPANION)
 }
 
 /// Builds the engine alone and gives its path.

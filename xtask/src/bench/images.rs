@@ -1,0 +1,113 @@
+//! `cargo xtask bench images`: from a registry to layers on disk, by masu and by what people use for it, in one run.
+//!
+//! The registry is Debian's, on loopback: what is measured is the client. Every program begins with an empty store, on
+//! the same disk, in rotating order; what it left is removed and written back before the next one starts. All of it in
+//! a mount namespace, for podman mounts its store.
+
+mod contender;
+mod content;
+mod memory;
+mod registry;
+mod report;
+
+use super::figures::{Figures, Row, Value};
+use super::{BUSY_MAX, WATCH, machine, noise};
+use crate::setup::{self, Consent};
+use crate::{build, project};
+use anyhow::{Context, Result};
+use contender::{CONTENDERS, Contender, World};
+use content::Content;
+use masu_sys::process::{CloneFlags, unshare};
+use registry::Registry;
+use rustix::mount::{MountPropagationFlags, mount_change};
+use std::process::Command;
+use std::time::Duration;
+
+/// How often each contender pulls each image.
+const ROUNDS: usize = 3;
+
+/// Measures, and writes what came out.
+pub(super) fn run() -> Result<()> {
+    setup::debian_packages(&[setup::Need::Tests, setup::Need::Engines], Consent::new(false))?;
+    let masu = build::companion()?;
+    unshare(CloneFlags::NEWNS).context("unshare(CLONE_NEWNS)")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .context("make / private")?;
+    let content = Content::open()?;
+    let mut noise = Vec::new();
+    let busy = noise::watch(WATCH)?;
+    if busy > BUSY_MAX {
+        noise.push(format!("before it began others had {:.0} % of the machine's time", busy * 100.0));
+    }
+    let world = World::create(masu, &content)?;
+    let registry = Registry::start(&world.folder)?;
+    for name in content::IMAGES {
+        registry.fill(&content.layout, name)?;
+    }
+    let mut rows = Vec::new();
+    for name in [content::DEBIAN, content::LARGE] {
+        rows.push(time(&world, &registry, name, None)?);
+        eprintln!("measuring: {name}: memory");
+        let mut peaks = Vec::new();
+        for contender in CONTENDERS {
+            world.clean()?;
+            let peak = memory::peak(|| world.run(contender, &registry, name))?;
+            peaks.push(Value::exact(contender.name(), peak as f64 / 1024.0));
+        }
+        rows.push(Row::new(&format!("{name}: peak memory"), "MB", peaks));
+    }
+    rows.push(time(&world, &registry, content::SIBLING, Some(content::LARGE))?);
+    let versions = versions()?;
+    registry.stop()?;
+    world.remove()?;
+    let figures = Figures { machine: machine::describe()?, versions, noise, notes: Vec::new(), rows };
+    print!("{}", report::table(&figures));
+    report::write(&figures, &content)
+}
+
+/// How long each contender takes for an image, in a store that has nothing, or `before`.
+fn time(world: &World, registry: &Registry, name: &str, before: Option<&str>) -> Result<Row> {
+    let mut times = CONTENDERS.map(|contender| (contender, Vec::new()));
+    for round in 0..ROUNDS {
+        eprintln!("measuring: {name}: round {} of {ROUNDS}", round + 1);
+        let first = round % times.len();
+        times.rotate_left(first);
+        for (contender, taken) in &mut times {
+            taken.push(once(world, registry, *contender, name, before)?);
+        }
+        times.rotate_right(first);
+    }
+    let label = match before {
+        Some(_) => format!("{name}: time"),
+        None => format!("{name}: time, empty store"),
+    };
+    let values = times.map(|(contender, taken)| Value::of_times(contender.name(), taken));
+    Ok(Row::new(&label, "ms", values.into()))
+}
+
+fn once(
+    world: &World,
+    registry: &Registry,
+    contender: Contender,
+    name: &str,
+    before: Option<&str>,
+) -> Result<Duration> {
+    world.clean()?;
+    if let Some(before) = before {
+        world.run(contender, registry, before)?;
+        world.settle()?;
+    }
+    let start = std::time::Instant::now();
+    world.run(contender, registry, name)?;
+    Ok(start.elapsed())
+}
+
+fn versions() -> Result<Vec<String>> {
+    // The companion is of one version with everything here, and says none itself.
+    let mut versions = vec![concat!("masu ", env!("CARGO_PKG_VERSION")).to_owned()];
+    for program in ["podman", "skopeo", "umoci"] {
+        let text = project::output(Command::new(program).arg("--version"))?;
+        versions.push(text.lines().next().unwrap_or_default().to_owned());
+    }
+    Ok(versions)
+}
