@@ -22,6 +22,8 @@ const NO_STEP: u32 = u32::MAX;
 /// How often a point is tried again that lies in another step than it should: openat2(2) gives EAGAIN when something is
 /// renamed or mounted anywhere meanwhile, and the calls behind it come later.
 const TRIES: u32 = 5;
+/// execve(2) and execveat(2) on x86_64, of which one is in every process that carries out steps.
+const EXECUTES: [u64; 2] = [59, 322];
 const DIED: &str = "masu: the container's init ended before it was ready: it exited with status 1\n";
 
 /// Adds the cases.
@@ -67,6 +69,10 @@ impl Sweep<'_, '_> {
         let mut hit = BTreeSet::new();
         let density = Density::of(self.bench.world, 3, self.offset);
         for (process, calls) in undisturbed.calls.iter().enumerate().skip(1) {
+            // One that keeps a user namespace for an id map is ended whenever the engine has it: it has no steps.
+            if !calls.iter().any(|call| EXECUTES.contains(call)) {
+                continue;
+            }
             let found = self.sample(command, &steps, choose(process, calls, density))?;
             hit.extend(found.iter().map(|(_, step)| *step));
             // Steps between two neighbours that were not hit: their calls lie between those.
