@@ -52,16 +52,16 @@ pub(crate) fn make_directories(root: BorrowedFd<'_>, path: &CStr, resolve: Resol
 /// and down again.
 fn make_missing(root: BorrowedFd<'_>, path: &CStr, resolve: ResolveFlags) -> Result<OwnedFd> {
     let bytes = relative(path).to_bytes();
-    let (mut there, mut missing): (&[u8], &[u8]) = (bytes, b"");
-    let mut above = loop {
+    let mut there = bytes;
+    let (mut above, missing) = loop {
         let cut = there.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-        (there, missing) = bytes.split_at_checked(cut).unwrap_or_default();
+        let (before, missing) = bytes.split_at_checked(cut).unwrap_or_default();
         let mut prefix = Buffer::new();
         prefix.append(b"/").at(Part::OpenTarget)?;
-        prefix.append(there).at(Part::OpenTarget)?;
+        prefix.append(before).at(Part::OpenTarget)?;
         match open(root, prefix.as_c_str(), DIRECTORY, resolve) {
-            Err(Errno::NOENT) if cut > 0 => {}
-            outcome => break outcome.at(Part::OpenTarget)?,
+            Err(Errno::NOENT) if cut > 0 => there = before,
+            outcome => break (outcome.at(Part::OpenTarget)?, missing),
         }
     };
     for name in missing.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {

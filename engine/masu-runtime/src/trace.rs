@@ -55,7 +55,7 @@ pub enum Work {
     Delete,
 }
 
-/// Where the spans of one call are kept. It writes nothing unless it was made by [`Trace::to_file`].
+/// Where the spans of one call are kept. It writes nothing unless it was made by `Trace::to_file`.
 #[derive(Debug, Default)]
 pub struct Trace {
     #[cfg(feature = "trace")]
