@@ -112,8 +112,7 @@ fn markdown(figures: &Figures, content: &Content) -> Result<String> {
          `sibling` shares five of these, and is pulled into a store that has `large`. Medians of {} rounds in rotating \
          order, each into an empty store on the same disk, with what came before written back. Memory is the sum of \
          VmHWM over the processes alive at the same time, in a run of its own.\n\n\
-         masu gives a layer its name when all of it is on the disk (syncfs(2)), and compares every digest. The others \
-         leave the writing to the kernel.\n\n",
+         masu gives a layer its name when all of it is on the disk (syncfs(2)), and compares every digest.\n\n",
         debian.megabytes,
         large.megabytes,
         large.layers,
