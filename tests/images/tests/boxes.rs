@@ -72,6 +72,78 @@ fn mounts_are_what_the_options_say() {
     boxed.nothing_is_left();
 }
 
+/// As podman: what another image has is seen, and nothing can be written there.
+fn mounts_an_image(boxed: &Box) {
+    let other = boxed.masu.scratch.path("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("file"), "other\n").unwrap();
+    boxed.masu.call(&["import", &format!("rootfs:{}", other.display()), "test/other:1"]).good();
+    let options =
+        ["--mount", "type=image,src=test/other:1,dst=/a", "--mount", "type=image,src=test/other:1,dst=/b"];
+    let script =
+        "cat /a/file /b/file; touch /a/x 2>/dev/null || echo refused; grep -c ' /[ab] .*ro,' /proc/mounts";
+    assert_eq!(boxed.says(&options, script), "other\nother\nrefused\n2\n");
+    boxed.nothing_is_left();
+    let name = boxed.leave(&options, "while :; do sleep 0.05; done");
+    boxed.masu.call(&["rm", "test/other:1"]).good();
+    assert!(boxed.masu.call(&["prune"]).good().starts_with("removed 0 blobs, 0 unpacked layers"));
+    assert_eq!(boxed.masu.engine(&["exec", &name, "cat", "/b/file"]).good(), "other\n");
+    boxed.masu.engine(&["kill", &name, "KILL"]).good();
+    boxed.nothing_is_left_of(&name);
+    let missing = boxed.run(&["--pull", "never", options[0], options[1]], &["true"]);
+    assert!(missing.bad().starts_with("no image docker.io/test/other:1 in "));
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn an_image_is_mounted_and_kept_while_it_is() {
+    mounts_an_image(&Box::new());
+}
+
+#[test]
+fn an_image_is_mounted_for_an_ordinary_user_too() {
+    mounts_an_image(&Box::of_a_user());
+}
+
+/// Nothing of the machine is changed, and nothing of other people's is seen.
+fn runs_on_this_machine(boxed: &Box, words: &[&str]) {
+    let name = boxed.masu.scratch.name();
+    let script = format!(
+        "cat /etc/os-release; echo x > /etc/{name} && cat /etc/{name}; cat /etc/shadow; find /root /home -mindepth 1"
+    );
+    let told = boxed.masu.boxed(&[words, &["sh", "-c", &script]].concat()).good();
+    assert_eq!(told, format!("{}x\n", std::fs::read_to_string("/etc/os-release").unwrap()).as_str());
+    assert!(!Path::new("/etc").join(&name).exists());
+    boxed.nothing_is_left();
+}
+
+fn goes_with_this_machine(boxed: &Box) {
+    runs_on_this_machine(boxed, &["--"]);
+    runs_on_this_machine(boxed, &["host"]);
+    let words = |option| [option, "--name", "x", "--", "sleep", "1000"];
+    for milliseconds in (0..200).step_by(20) {
+        for option in ["--detach", "--interactive"] {
+            let mut child = boxed.masu.start_box(&words(option));
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            boxed.kill_and_clean();
+        }
+    }
+    let kept = boxed.masu.boxed(&["--keep", "--", "true"]).bad();
+    assert!(kept.starts_with("--keep: what is written on this machine's own root is in memory"), "{kept}");
+}
+
+#[test]
+fn a_box_on_this_machine_changes_nothing_of_it() {
+    goes_with_this_machine(&Box::new());
+}
+
+#[test]
+fn an_ordinary_users_box_on_this_machine_changes_nothing_of_it() {
+    goes_with_this_machine(&Box::of_a_user());
+}
+
 #[test]
 fn limits_are_those_of_the_cgroup() {
     let boxed = Box::new();

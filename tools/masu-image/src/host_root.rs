@@ -12,13 +12,14 @@
 //! where even that is refused. Both ways `/proc`, `/sys`, `/dev`, `/run` and `/tmp` are left for the
 //! container's own mounts, and the homes of root and of other people and the shadow files are empty.
 //!
-//! Everything is mounted in a private mount namespace: nothing has to be taken down again, whatever ends the
-//! process. The caller must not have started a thread (`unshare(CLONE_NEWUSER)` refuses it).
+//! [`mount_private`] mounts everything in a private mount namespace: nothing has to be taken down again, whatever ends the
+//! process. [`mount`] does it where the caller is. No mount of it sends others anything, or is sent anything: a copy of
+//! `/home` that were one with the original would be covered together with it.
 //!
 //! Absent on purpose: file systems mounted deeper than a top-level directory. Where one overlay of a directory
 //! is possible they are not seen inside; only the read-only bind shows them.
 
-use crate::identity::Homes;
+pub use crate::identity::Homes;
 use crate::layer::Marks;
 use crate::mounts::{bind_read_only, create_dir, mount_tmpfs};
 use crate::overlay::{self, Upper, is_refusal};
@@ -66,7 +67,8 @@ impl std::fmt::Display for Note {
 }
 
 /// Moves the caller into a mount namespace of its own, with a user namespace where it needs one, and makes
-/// there the `host` root below `scratch`, an existing directory that a tmpfs then covers.
+/// there the `host` root below `scratch`, an existing directory that a tmpfs then covers. The caller must not have started
+/// a thread (`unshare(CLONE_NEWUSER)` refuses it).
 ///
 /// # Errors
 ///
@@ -75,6 +77,15 @@ impl std::fmt::Display for Note {
 pub fn mount_private(scratch: &Path) -> Result<HostRoot> {
     let homes = Homes::read()?;
     namespace::enter()?;
+    mount(&homes, scratch)
+}
+
+/// The same where the caller is. `homes` were read before a user namespace was entered.
+///
+/// # Errors
+///
+/// [`Error::Mount`] and [`Error::File`]; what was mounted until then is below `scratch`.
+pub fn mount(homes: &Homes, scratch: &Path) -> Result<HostRoot> {
     mount_tmpfs(scratch, 0o755)?;
     let builder = Builder {
         layers: scratch.join("layers"),
@@ -84,7 +95,7 @@ pub fn mount_private(scratch: &Path) -> Result<HostRoot> {
     };
     create_dir(&builder.layers, 0o700)?;
     create_dir(&builder.root, 0o755)?;
-    builder.build(&homes)
+    builder.build(homes)
 }
 
 struct Builder {

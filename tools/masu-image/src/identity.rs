@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The homes of this machine, by resolved path, as one user may see them.
 #[derive(Debug)]
-pub(crate) struct Homes {
+pub struct Homes {
     /// The caller's own home; none for root, whose home is hidden too.
     pub(crate) own: Option<PathBuf>,
     /// The homes of root and of other people.
@@ -20,7 +20,7 @@ impl Homes {
     /// # Errors
     ///
     /// [`Error::File`] when the file cannot be read.
-    pub(crate) fn read() -> Result<Self> {
+    pub fn read() -> Result<Self> {
         let file = Path::new("/etc/passwd");
         let passwd = std::fs::read(file).map_err(Error::file("read", file))?;
         let uid = rustix::process::getuid().as_raw();

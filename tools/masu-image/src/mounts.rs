@@ -1,12 +1,12 @@
 //! What a root is mounted of beside overlays: tmpfs and read-only binds. Each is made detached and then attached, so
-//! that a refusal leaves nothing half mounted.
+//! that a refusal leaves nothing half mounted. They neither send nor receive mounts, and nor does what is mounted on them.
 
 use crate::{Error, Result};
-use masu_sys::mount::{MountAttr, MountSetattrFlags, mount_setattr};
+use masu_sys::mount::{MountAttr, MountSetattrFlags, Propagation, mount_setattr};
 use rustix::fs::CWD;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
 };
 use std::fs::{DirBuilder, Permissions};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -25,7 +25,8 @@ pub(crate) fn mount_tmpfs(target: &Path, mode: u32) -> Result<()> {
         let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(context.as_fd(), "mode", format!("{mode:o}"))?;
         let flags = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
-        attach_new(context.as_fd(), flags, target)
+        attach_new(context.as_fd(), flags, target)?;
+        mount_change(target, MountPropagationFlags::PRIVATE)
     };
     mount().map_err(Error::mount("tmpfs", target))
 }
@@ -39,7 +40,11 @@ pub(crate) fn bind_read_only(source: &Path, target: &Path) -> rustix::io::Result
         source,
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | recursive,
     )?;
-    let read_only = MountAttr { set: MountAttrFlags::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
+    let read_only = MountAttr {
+        set: MountAttrFlags::MOUNT_ATTR_RDONLY,
+        propagation: Some(Propagation::Private),
+        ..MountAttr::default()
+    };
     let flags = MountSetattrFlags::EMPTY_PATH | MountSetattrFlags::RECURSIVE;
     mount_setattr(tree.as_fd(), c"", flags, &read_only)?;
     move_mount(tree.as_fd(), "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)

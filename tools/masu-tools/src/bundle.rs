@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use masu_app::{Failure, Result};
 use masu_image::bundle::config::IdMaps;
-use masu_image::bundle::{self, Create, Root};
+use masu_image::bundle::{self, Base, Create, Root};
 use masu_image::rootless::Standing;
 use masu_image::unpack::Event;
 use masu_runtime::{Entry, Store as Containers};
@@ -90,9 +90,8 @@ fn create(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
     };
     let create = Create {
         store: &writer,
-        image: &opened.image,
-        manifest: &opened.manifest,
-        config: &opened.config,
+        base: Base::Image(opened.content()),
+        images: &[],
         standing: &caller.standing,
         maps: caller.maps.as_ref(),
         root,

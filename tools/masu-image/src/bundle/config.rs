@@ -93,6 +93,8 @@ fn parse_map(text: &str) -> Vec<IdRange> {
 pub struct Input<'a> {
     /// The image.
     pub image: &'a ImageConfig,
+    /// Where in the bundle its root is.
+    pub rootfs: &'a str,
     /// Who its user is.
     pub identity: &'a Identity,
     /// The ids of the container, where the caller is an ordinary user.
@@ -121,7 +123,7 @@ pub fn config(input: &Input<'_>) -> Result<Value> {
         maps.write(&mut config);
     }
     set_process(&mut config, input);
-    config["root"]["readonly"] = false.into();
+    config["root"] = json!({ "path": input.rootfs, "readonly": false });
     config["linux"]["seccomp"] = input.profile.for_capabilities(&CAPABILITIES);
     if let (Some(mounts), Some(volumes)) =
         (config["mounts"].as_array_mut(), input.image.config.as_ref().and_then(|run| run.volumes.as_ref()))
@@ -235,7 +237,7 @@ mod tests {
 
     fn made(run: &str, identity: &Identity, maps: Option<&IdMaps>) -> Result<Value> {
         let profile = Profile::default_one().unwrap();
-        config(&Input { image: &image(run), identity, maps, profile: &profile })
+        config(&Input { image: &image(run), rootfs: "rootfs", identity, maps, profile: &profile })
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! DIR/                 mode 0700
 //! ├── config.json      see [`config`]
 //! ├── overlay/         what the container writes: upper, work
-//! └── rootfs/          the layers with that above, or a flat copy of them
+//! ├── rootfs/          the layers with that above, or a flat copy of them
+//! ├── host/            instead of both: a tmpfs in which this machine's own root is the root
+//! └── images/N/        the layers of other images, for who mounts these in the container
 //! ```
 //!
 //! An overlay copies nothing, however large the image is, and the layers' pages are shared by all of its bundles. Before
@@ -16,12 +18,13 @@ pub mod config;
 pub mod profile;
 pub mod user;
 
+use crate::host_root::{self, Homes};
 use crate::manifest::{ImageConfig, Manifest, chain_ids};
 use crate::mounts::create_dir;
 use crate::overlay::{self, Upper};
 use crate::rootless::Standing;
 use crate::store::{Image, Lease, Writer};
-use crate::unpack::{self, OnEvent};
+use crate::unpack::{self, Event, OnEvent};
 use crate::{Digest, Error, Result, Store};
 use config::{IdMaps, Input};
 use profile::Profile;
@@ -41,17 +44,62 @@ pub enum Root {
     Flat,
 }
 
-/// A bundle that is to be made.
-#[expect(missing_debug_implementations, reason = "a closure has none")]
-pub struct Create<'a> {
-    /// The store that has the image.
-    pub store: &'a Writer,
+/// An image with its documents.
+#[derive(Debug, Clone, Copy)]
+pub struct Content<'a> {
     /// The image.
     pub image: &'a Image,
-    /// Its documents.
+    /// Its layers.
     pub manifest: &'a Manifest,
     /// Its configuration.
     pub config: &'a ImageConfig,
+}
+
+impl Content<'_> {
+    fn chain(&self) -> Vec<Digest> {
+        chain_ids(&self.config.rootfs.diff_ids)
+    }
+
+    fn blobs(&self) -> impl Iterator<Item = Digest> {
+        let documents = [&self.image.descriptor.digest, &self.manifest.config.digest];
+        documents.into_iter().chain(self.manifest.layers.iter().map(|layer| &layer.digest)).cloned()
+    }
+}
+
+/// What a root is made of.
+#[derive(Debug, Clone, Copy)]
+pub enum Base<'a> {
+    /// An image.
+    Image(Content<'a>),
+    /// This machine's own root, without these homes; the configuration is what an image would say of the process.
+    Host(&'a Homes, &'a ImageConfig),
+}
+
+impl<'a> Base<'a> {
+    fn image(&self) -> Option<&Content<'a>> {
+        match self {
+            Self::Image(content) => Some(content),
+            Self::Host(..) => None,
+        }
+    }
+
+    fn config(&self) -> &'a ImageConfig {
+        match self {
+            Self::Image(content) => content.config,
+            Self::Host(_, config) => config,
+        }
+    }
+}
+
+/// A bundle that is to be made.
+#[expect(missing_debug_implementations, reason = "a closure has none")]
+pub struct Create<'a> {
+    /// The store that has the images.
+    pub store: &'a Writer,
+    /// What its root is made of.
+    pub base: Base<'a>,
+    /// Those that it has beside its root, each at [`image_path`], read-only.
+    pub images: &'a [Content<'a>],
     /// What the caller can do.
     pub standing: &'a Standing,
     /// The ids of its container, where the caller is an ordinary user.
@@ -71,48 +119,47 @@ impl Create<'_> {
     /// [`Error::Syntax`] for an image that no configuration can be made of. Nothing is left then.
     pub fn run(&self, directory: &Path) -> Result<()> {
         let directory = absolute(directory)?;
-        let chain = chain_ids(&self.config.rootfs.diff_ids);
         create_dir(&directory, 0o700)?;
-        self.take_lease(&directory, &chain).inspect_err(|_| {
+        self.take_lease(&directory).inspect_err(|_| {
             // ignored: as below. Without a lease nothing would find the directory again.
             std::fs::remove_dir(&directory).ok();
         })?;
-        self.fill(&directory, &chain).inspect_err(|_| {
+        self.fill(&directory).inspect_err(|_| {
             // ignored: the error that led here is the one to report; `masu bundle rm` takes the rest.
             remove(self.store, &directory).ok();
         })
     }
 
-    fn take_lease(&self, directory: &Path, chain: &[Digest]) -> Result<()> {
-        let mut blobs = vec![self.image.descriptor.digest.clone(), self.manifest.config.digest.clone()];
-        blobs.extend(self.manifest.layers.iter().map(|layer| layer.digest.clone()));
-        let snapshots = if self.is_overlay(chain) { chain.to_vec() } else { Vec::new() };
-        self.store.take_lease(&Lease { holder: directory.to_owned(), blobs, snapshots })
+    fn take_lease(&self, directory: &Path) -> Result<()> {
+        let images = self.images.iter().map(|content| self.mounted(content));
+        self.store.take_lease(&Lease {
+            holder: directory.to_owned(),
+            blobs: self.images.iter().chain(self.base.image()).flat_map(Content::blobs).collect(),
+            snapshots: self.base.image().map(|content| self.mounted(content)).unwrap_or_default(),
+            images: images.collect(),
+        })
     }
 
-    fn fill(&self, directory: &Path, chain: &[Digest]) -> Result<()> {
-        let rootfs = directory.join("rootfs");
-        create_dir(&rootfs, 0o755)?;
-        if self.is_overlay(chain) {
-            let top = chain.last().map(|id| self.store.snapshot_path(id));
-            unpack::snapshots(self.store, self.manifest, self.config, self.standing, self.on_event)?;
-            Upper::create(&directory.join("overlay"), &top.unwrap_or_default())?;
-            mount_overlay(self.store, self.standing, chain, directory)?;
-        } else {
-            let root = File::open(&rootfs).map_err(Error::file("open", &rootfs))?;
-            unpack::merged(
-                self.store,
-                self.manifest,
-                self.config,
-                self.standing,
-                root.as_fd(),
-                self.on_event,
-            )?;
+    /// The layers that are mounted of an image: none of a copy.
+    fn mounted(&self, content: &Content<'_>) -> Vec<Digest> {
+        match self.root {
+            Root::Overlay => content.chain(),
+            Root::Flat => Vec::new(),
         }
-        let accounts = accounts::read(&rootfs)?;
-        let user = self.config.config.as_ref().and_then(|run| run.user.as_deref()).unwrap_or_default();
+    }
+
+    fn fill(&self, directory: &Path) -> Result<()> {
+        let rootfs = match &self.base {
+            Base::Image(content) => self.make_root(content, directory)?,
+            Base::Host(homes, _) => self.mount_host(homes, directory)?,
+        };
+        self.add_images(directory)?;
+        let accounts = accounts::read(&directory.join(rootfs))?;
+        let image = self.base.config();
+        let user = image.config.as_ref().and_then(|run| run.user.as_deref()).unwrap_or_default();
         let input = Input {
-            image: self.config,
+            image,
+            rootfs,
             identity: &accounts.find(user)?,
             maps: self.maps,
             profile: &Profile::default_one().map_err(|error| Error::Content {
@@ -123,14 +170,70 @@ impl Create<'_> {
         write_config(directory, &config::config(&input)?)
     }
 
-    /// An image without layers has nothing to lie below.
-    fn is_overlay(&self, chain: &[Digest]) -> bool {
-        self.root == Root::Overlay && !chain.is_empty()
+    /// Returns where in the bundle it is, as the next one does.
+    fn make_root(&self, content: &Content<'_>, directory: &Path) -> Result<&'static str> {
+        let rootfs = directory.join(ROOT);
+        create_dir(&rootfs, 0o755)?;
+        let chain = self.mounted(content);
+        self.unpack(content, &chain, &rootfs)?;
+        if let Some(top) = chain.last() {
+            Upper::create(&directory.join("overlay"), &self.store.snapshot_path(top))?;
+            mount_overlay(self.store, self.standing, &chain, directory)?;
+        }
+        Ok(ROOT)
+    }
+
+    fn mount_host(&self, homes: &Homes, directory: &Path) -> Result<&'static str> {
+        let scratch = directory.join(HOST);
+        create_dir(&scratch, 0o755)?;
+        let root = host_root::mount(homes, &scratch)?;
+        root.notes.iter().for_each(|note| (self.on_event)(Event::Lost(note.to_string())));
+        Ok(HOST_ROOT)
+    }
+
+    /// The layers one by one where they are mounted, and on each other in `target` otherwise.
+    fn unpack(&self, content: &Content<'_>, mounted: &[Digest], target: &Path) -> Result<()> {
+        let (manifest, config) = (content.manifest, content.config);
+        if !mounted.is_empty() {
+            return unpack::snapshots(self.store, manifest, config, self.standing, self.on_event);
+        }
+        let root = File::open(target).map_err(Error::file("open", target))?;
+        unpack::merged(self.store, manifest, config, self.standing, root.as_fd(), self.on_event)
+    }
+
+    fn add_images(&self, directory: &Path) -> Result<()> {
+        if self.images.is_empty() {
+            return Ok(());
+        }
+        create_dir(&directory.join(IMAGES), 0o700)?;
+        create_dir(&directory.join(IMAGES).join(NOTHING), 0o755)?;
+        for (number, content) in self.images.iter().enumerate() {
+            let (target, chain) = (image_path(directory, number), self.mounted(content));
+            create_dir(&target, 0o755)?;
+            self.unpack(content, &chain, &target)?;
+            mount_image(self.store, self.standing, &chain, directory, number)?;
+        }
+        Ok(())
     }
 }
 
-/// Mounts the root of a bundle again, after a restart of the machine. One that is mounted, or has a flat root, stays as
-/// it is.
+/// Where a bundle has its root.
+const ROOT: &str = "rootfs";
+/// The same, of this machine's.
+const HOST: &str = "host";
+const HOST_ROOT: &str = "host/root";
+/// Where a bundle has the images that it has beside its root.
+const IMAGES: &str = "images";
+/// A directory there: an overlay that is only read has two layers at least.
+const NOTHING: &str = "nothing";
+
+/// Where a bundle has the image of this number, from 0.
+#[must_use]
+pub fn image_path(directory: &Path, number: usize) -> PathBuf {
+    directory.join(IMAGES).join(number.to_string())
+}
+
+/// Mounts what a bundle has mounted again, after a restart of the machine. What is mounted, or a copy, stays as it is.
 ///
 /// # Errors
 ///
@@ -138,10 +241,15 @@ impl Create<'_> {
 pub fn mount(store: &Store, standing: &Standing, directory: &Path) -> Result<()> {
     let directory = absolute(directory)?;
     let lease = find_lease(store, &directory)?;
-    if lease.snapshots.is_empty() || is_mount_point(&directory.join("rootfs"))? {
-        return Ok(());
+    if !lease.snapshots.is_empty() && !is_mount_point(&directory.join(ROOT))? {
+        mount_overlay(store, standing, &lease.snapshots, &directory)?;
     }
-    mount_overlay(store, standing, &lease.snapshots, &directory)
+    for (number, chain) in lease.images.iter().enumerate() {
+        if !is_mount_point(&image_path(&directory, number))? {
+            mount_image(store, standing, chain, &directory, number)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a bundle, made or half-made, with everything that was written in it.
@@ -155,17 +263,26 @@ pub fn remove(store: &Writer, directory: &Path) -> Result<()> {
         // The directory is made before the lease is: a kill between the two leaves it, and nothing in it.
         return std::fs::remove_dir(&directory).map_err(|_| error);
     }
-    let rootfs = directory.join("rootfs");
-    // What was mounted twice is there twice.
-    while is_mount_point(&rootfs)? {
-        unmount(&rootfs, UnmountFlags::NOFOLLOW)
-            .map_err(|errno| Error::file("unmount", &rootfs)(errno.into()))?;
+    unmount_all(&directory.join(ROOT), UnmountFlags::empty())?;
+    // With all that is mounted in it.
+    unmount_all(&directory.join(HOST), UnmountFlags::DETACH)?;
+    for path in crate::store::list(&directory.join(IMAGES))? {
+        unmount_all(&path, UnmountFlags::empty())?;
     }
     match crate::store::remove_tree(&directory) {
         Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
         other => other?,
     }
     store.return_lease(&directory).map(drop)
+}
+
+fn unmount_all(target: &Path, flags: UnmountFlags) -> Result<()> {
+    // What was mounted twice is there twice.
+    while is_mount_point(target)? {
+        unmount(target, flags | UnmountFlags::NOFOLLOW)
+            .map_err(|errno| Error::file("unmount", target)(errno.into()))?;
+    }
+    Ok(())
 }
 
 fn find_lease(store: &Store, directory: &Path) -> Result<Lease> {
@@ -177,12 +294,37 @@ fn find_lease(store: &Store, directory: &Path) -> Result<Lease> {
 
 /// The layers of the chain, the lowest first, with what is written above.
 fn mount_overlay(store: &Store, standing: &Standing, chain: &[Digest], directory: &Path) -> Result<()> {
-    let lower: Vec<PathBuf> = chain.iter().rev().map(|id| store.snapshot_path(id)).collect();
-    let lower: Vec<&Path> = lower.iter().map(PathBuf::as_path).collect();
     let base = directory.join("overlay");
     let upper = Upper { upper: base.join("upper"), work: base.join("work") };
-    let rootfs = directory.join("rootfs");
-    overlay::mount(&lower, Some(&upper), standing.marks, &rootfs).map_err(Error::mount("overlay", &rootfs))
+    mount_chain(store, standing, chain, None, Some(&upper), &directory.join(ROOT))
+}
+
+/// The layers of an image beside the root, read-only.
+fn mount_image(
+    store: &Store,
+    standing: &Standing,
+    chain: &[Digest],
+    directory: &Path,
+    number: usize,
+) -> Result<()> {
+    let nothing = directory.join(IMAGES).join(NOTHING);
+    match chain {
+        [] => Ok(()),
+        chain => mount_chain(store, standing, chain, Some(&nothing), None, &image_path(directory, number)),
+    }
+}
+
+fn mount_chain(
+    store: &Store,
+    standing: &Standing,
+    chain: &[Digest],
+    lowest: Option<&Path>,
+    upper: Option<&Upper>,
+    target: &Path,
+) -> Result<()> {
+    let lower: Vec<PathBuf> = chain.iter().rev().map(|id| store.snapshot_path(id)).collect();
+    let lower: Vec<&Path> = lower.iter().map(PathBuf::as_path).chain(lowest).collect();
+    overlay::mount(&lower, upper, standing.marks, target).map_err(Error::mount("overlay", target))
 }
 
 /// Whether something is mounted there; not when there is no such path.

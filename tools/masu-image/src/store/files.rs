@@ -56,7 +56,7 @@ pub(super) fn check_digest(bytes: &[u8], digest: &Digest, what: &str) -> Result<
 }
 
 /// The entries of a directory; none when it is not there.
-pub(super) fn list(directory: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn list(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = match directory.read_dir() {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -19,6 +19,9 @@ pub struct Lease {
     pub blobs: Vec<Digest>,
     /// Layers as they are in `snapshots`.
     pub snapshots: Vec<Digest>,
+    /// The same, of each image that is mounted beside the root.
+    #[serde(default)]
+    pub images: Vec<Vec<Digest>>,
 }
 
 impl Store {

@@ -31,7 +31,7 @@ mod verify;
 mod tests;
 
 pub use blob::BlobWriter;
-pub(crate) use files::remove_tree;
+pub(crate) use files::{list, remove_tree};
 pub use images::Image;
 pub use lease::Lease;
 pub use prune::Pruned;

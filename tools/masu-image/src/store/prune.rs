@@ -61,7 +61,7 @@ impl Store {
         let mut marks = Marks::default();
         for lease in self.leases()? {
             marks.blobs.extend(lease.blobs);
-            marks.snapshots.extend(lease.snapshots);
+            marks.snapshots.extend(lease.images.into_iter().flatten().chain(lease.snapshots));
         }
         for image in self.images()? {
             let mut follow = || {

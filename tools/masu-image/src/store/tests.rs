@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::manifest::ImageConfig;
+use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 
 /// A store in a directory that goes with it.
@@ -28,7 +29,7 @@ fn descriptor(bytes: &[u8]) -> Descriptor {
 }
 
 fn entries(store: &Store, directory: &str) -> usize {
-    files::list(&store.path().join(directory)).unwrap().len()
+    list(&store.path().join(directory)).unwrap().len()
 }
 
 /// An image with one layer of these bytes.
@@ -134,7 +135,7 @@ fn a_layer_that_was_left_half_unpacked_is_begun_anew() {
     std::fs::create_dir_all(left.join("closed/inner")).unwrap();
     std::fs::set_permissions(left.join("closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
     let snapshot = writer.snapshot(&id).unwrap().unwrap();
-    assert_eq!(files::list(&left).unwrap(), Vec::<PathBuf>::new());
+    assert_eq!(list(&left).unwrap(), Vec::<PathBuf>::new());
     snapshot.commit().unwrap();
     assert!(writer.has_snapshot(&id) && writer.snapshot(&id).unwrap().is_none());
     drop(writer.snapshot(&Digest::of(b"other")).unwrap().unwrap());
@@ -178,13 +179,15 @@ fn prune_removes_what_neither_an_image_nor_a_lease_uses() {
     let kept = add_image(&writer, "localhost/kept:1", b"kept");
     let used = add_image(&writer, "localhost/used:1", b"used");
     add_image(&writer, "localhost/gone:1", b"gone");
-    let used_layer = Digest::of(b"used");
+    let (used_layer, beside) = (Digest::of(b"used"), Digest::of(b"beside"));
     let lease = Lease {
         holder: "/srv/web".into(),
         blobs: vec![used.digest.clone()],
         snapshots: vec![used_layer.clone()],
+        images: vec![vec![beside.clone()]],
     };
     writer.take_lease(&lease).unwrap();
+    writer.snapshot(&beside).unwrap().unwrap().commit().unwrap();
     assert_eq!(store.leases().unwrap(), [lease]);
     for name in ["localhost/used:1", "localhost/gone:1"] {
         writer.untag(name).unwrap();
@@ -201,11 +204,12 @@ fn prune_removes_what_neither_an_image_nor_a_lease_uses() {
     assert_eq!((pruned.blobs.len(), pruned.unfinished), (5, 1));
     assert_eq!(pruned.snapshots, [Digest::of(b"gone")]);
     assert!(store.has_snapshot(&Digest::of(b"kept")) && store.has_blob(&kept));
-    assert!(store.has_snapshot(&used_layer) && store.has_blob(&used));
+    assert!(store.has_snapshot(&used_layer) && store.has_snapshot(&beside) && store.has_blob(&used));
 
     store.writer().unwrap().return_lease(Path::new("/srv/web")).unwrap();
     let pruned = store.prune().unwrap();
-    assert_eq!((pruned.blobs, pruned.snapshots), (vec![used.digest], vec![used_layer]));
+    assert_eq!(pruned.blobs, [used.digest]);
+    assert_eq!(HashSet::from_iter(pruned.snapshots), HashSet::from([used_layer, beside]));
     assert!(store.verify(|_| ()).unwrap().problems.is_empty());
 }
 

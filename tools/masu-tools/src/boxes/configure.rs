@@ -11,6 +11,7 @@ use std::path::Path;
 use clap::ArgMatches;
 use masu_app::{Failure, Result};
 use masu_image::bundle::config::CAPABILITIES;
+use masu_image::bundle::image_path;
 use masu_image::bundle::profile::Profile;
 use rustix::fs::{major, minor};
 use serde_json::{Value, json};
@@ -62,8 +63,16 @@ pub(super) fn apply(
     for text in all(matches, "volume") {
         add_mount(config, &values::volume(text)?)?;
     }
-    for text in all(matches, "mount") {
-        add_mount(config, &values::mount(text)?)?;
+    let mut images = 0..;
+    for mount in mounts(matches)? {
+        match mount.kind.as_str() {
+            IMAGE => {
+                let source = images.next().map(|number| image_path(bundle, number)).unwrap_or_default();
+                let source = source.to_string_lossy().into_owned();
+                add_mount(config, &Mount { kind: "bind".into(), source, ..mount })?;
+            }
+            _ => add_mount(config, &mount)?,
+        }
     }
     for text in all(matches, "device") {
         add_device(config, text, in_namespace)?;
@@ -72,6 +81,24 @@ pub(super) fn apply(
         add_init(config)?;
     }
     Ok(())
+}
+
+/// What a mount of an image is called.
+const IMAGE: &str = "image";
+
+/// All of `--mount`.
+fn mounts(matches: &ArgMatches) -> Result<Vec<Mount>> {
+    all(matches, "mount").map(values::mount).collect()
+}
+
+/// The images that are to be mounted, in the order in which the bundle has them.
+///
+/// # Errors
+///
+/// For what is no mount.
+pub(super) fn images(matches: &ArgMatches) -> Result<Vec<String>> {
+    let mounts = mounts(matches)?.into_iter();
+    Ok(mounts.filter(|mount| mount.kind == IMAGE).map(|mount| mount.source).collect())
 }
 
 fn push(list: &mut Value, element: Value) {

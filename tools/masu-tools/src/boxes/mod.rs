@@ -30,7 +30,9 @@ use clap::ArgMatches;
 use masu_app::{Failure, Result};
 use masu_image::Store;
 use masu_image::bundle::config::IdMaps;
-use masu_image::bundle::{self, Create, Root};
+use masu_image::bundle::{self, Base, Create, Root};
+use masu_image::host_root::Homes;
+use masu_image::manifest::ImageConfig;
 use masu_image::namespace::enter_private_mounts;
 use masu_image::rootless::Standing;
 use masu_image::unpack::Event;
@@ -51,14 +53,15 @@ pub(crate) const OWN_FAILURE: u8 = 125;
 /// Makes the box, runs it and removes it.
 pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCode> {
     options::check(matches)?;
-    let network = network::choose(matches)?;
+    let (network, images) = (network::choose(matches)?, configure::images(matches)?);
     let fetch = Fetch::prepare(session, matches)?;
     let store = fetch.store.clone();
+    let homes =
+        options::is_on_host(matches).then(Homes::read).transpose().map_err(|error| failure(&error))?;
     let caller = Caller::enter(session)?;
-    let mut opened = Opened::read(&store, fetch.image(&caller.standing)?)?;
-    let mut run = opened.config.config.take().unwrap_or_default();
-    options::over_image(matches, &mut run)?;
-    opened.config.config = Some(run);
+    let origin = Origin::fetch(&fetch, matches, &caller, homes)?;
+    let fetched = images.iter().map(|image| fetch.image_of(image, &caller.standing));
+    let images = fetched.map(|image| Opened::read(&store, image?)).collect::<Result<Vec<_>>>()?;
     let name = matches.get_one::<String>("name").cloned().map_or_else(random_name, Ok)?;
     let directory = choose_directory(&store, &name)?;
     network::refuse_taken_ports(&network, &store)?;
@@ -66,7 +69,7 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     // An ordinary user's mount would end with this process.
     let root = if keep && caller.maps.is_some() { Root::Flat } else { Root::Overlay };
     let signals = Signals::hold()?;
-    make(session, &store, &caller, &opened, root, &directory)?;
+    make(session, &store, &caller, &origin, &images, root, &directory)?;
     let configured = configure_bundle(session, &directory, matches, &name, &caller, &network);
     let place = Place { store: &store, name: &name, directory: &directory };
     if matches.get_flag("detach") && configured.is_ok() {
@@ -84,6 +87,35 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
         ));
     }
     Ok(code)
+}
+
+/// What a box begins with.
+enum Origin {
+    Image(Box<Opened>),
+    Host(Homes, Box<ImageConfig>),
+}
+
+impl Origin {
+    /// Fetches the image, if it is one, and puts the options over what it says.
+    fn fetch(fetch: &Fetch<'_>, matches: &ArgMatches, caller: &Caller, homes: Option<Homes>) -> Result<Self> {
+        let mut origin = match homes {
+            Some(homes) => Self::Host(homes, Box::default()),
+            None => Self::Image(Box::new(Opened::read(&fetch.store, fetch.image(&caller.standing)?)?)),
+        };
+        let config = match &mut origin {
+            Self::Image(opened) => &mut opened.config,
+            Self::Host(_, config) => config,
+        };
+        options::over_image(matches, config.config.get_or_insert_default())?;
+        Ok(origin)
+    }
+
+    fn base(&self) -> Base<'_> {
+        match self {
+            Self::Image(opened) => Base::Image(opened.content()),
+            Self::Host(homes, config) => Base::Host(homes, config),
+        }
+    }
 }
 
 /// Where a box is.
@@ -179,7 +211,8 @@ fn make(
     session: &Session<'_>,
     store: &Store,
     caller: &Caller,
-    opened: &Opened,
+    origin: &Origin,
+    images: &[Opened],
     root: Root,
     directory: &Path,
 ) -> Result<()> {
@@ -191,9 +224,8 @@ fn make(
     let writer = store.writer().map_err(|error| failure(&error))?;
     let create = Create {
         store: &writer,
-        image: &opened.image,
-        manifest: &opened.manifest,
-        config: &opened.config,
+        base: origin.base(),
+        images: &images.iter().map(Opened::content).collect::<Vec<_>>(),
         standing: &caller.standing,
         maps: caller.maps.as_ref(),
         root,

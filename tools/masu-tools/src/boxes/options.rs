@@ -13,9 +13,10 @@ const LOG_SIZE: u64 = 16 << 20;
 
 /// The options.
 pub(crate) fn command() -> Command {
-    let image = Arg::new("image").value_name("IMAGE").required(true).num_args(1..);
+    let image = Arg::new("image").value_name("IMAGE").num_args(1..);
+    let command = Arg::new("command").value_name("CMD").num_args(1..).last(true);
     Command::new("box")
-        .override_usage("masu box [OPTIONS] IMAGE [CMD [ARG…]]")
+        .override_usage("masu box [OPTIONS] IMAGE [CMD [ARG…]]\n  masu box [OPTIONS] [-- CMD [ARG…]]")
         .about("Run a program of an image in a container of its own")
         .before_help(
             "The image is fetched where it is missing. The container and all that it has written are removed when its \
@@ -36,6 +37,7 @@ pub(crate) fn command() -> Command {
                 .allow_hyphen_values(true)
                 .help("The image, and what to run in it instead of its own command"),
         )
+        .arg(command.help("The same on this machine's own root: read-only, with what is written in memory"))
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
@@ -76,7 +78,7 @@ fn process_options() -> Vec<Arg> {
 fn root_options() -> Vec<Arg> {
     vec![
         values("volume", "SOURCE:TARGET[:OPTIONS]", "Mount a file or directory of this machine").short('v'),
-        values("mount", "type=TYPE,…", "Mount, TYPE being bind or tmpfs"),
+        values("mount", "type=TYPE,…", "Mount, TYPE being bind, tmpfs or image"),
         values("device", "SOURCE[:TARGET][:rwm]", "Let a device of this machine be used"),
         switch("read-only", "Make the root read-only"),
     ]
@@ -110,6 +112,11 @@ fn isolation_options() -> Vec<Arg> {
     ]
 }
 
+/// Whether the box is to be on this machine's own root.
+pub(super) fn is_on_host(matches: &ArgMatches) -> bool {
+    one(matches, "image").is_none_or(|image| image == "host")
+}
+
 /// What is wrong whatever the image is: before anything is fetched.
 pub(super) fn check(matches: &ArgMatches) -> Result<()> {
     // Everything behind the image is the program's, so that clap takes an unknown option before it for the image.
@@ -118,6 +125,11 @@ pub(super) fn check(matches: &ArgMatches) -> Result<()> {
         return Err(Failure::with_hint(message, "masu box --help"));
     }
     log_size(matches)?;
+    if matches.get_flag("keep") && is_on_host(matches) {
+        let message =
+            "--keep: what is written on this machine's own root is in memory, and goes with the box";
+        return Err(Failure::with_hint(message, "-v DIR:DIR for what shall stay"));
+    }
     if matches.get_flag("tty")
         && !matches.get_flag("detach")
         && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal())
@@ -160,7 +172,8 @@ pub(super) fn over_image(matches: &ArgMatches, run: &mut RunConfig) -> Result<()
         // The image's command belongs to the image's entry point.
         run.cmd = None;
     }
-    let words: Vec<String> = all(matches, "image").skip(1).map(ToOwned::to_owned).collect();
+    let words = all(matches, "image").skip(1).chain(all(matches, "command"));
+    let words: Vec<String> = words.map(ToOwned::to_owned).collect();
     if !words.is_empty() {
         run.cmd = Some(words);
     }

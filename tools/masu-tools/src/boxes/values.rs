@@ -21,9 +21,9 @@ pub(super) fn env_lines(text: &str) -> impl Iterator<Item = &str> {
 /// A mount that was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Mount {
-    /// `bind` or `tmpfs`.
+    /// `bind`, `tmpfs` or `image`.
     pub(super) kind: String,
-    /// Of this machine; nothing for a tmpfs.
+    /// Of this machine, or an image's name; nothing for a tmpfs.
     pub(super) source: String,
     pub(super) target: String,
     /// Those of the specification.
@@ -57,7 +57,7 @@ pub(super) fn volume(text: &str) -> Result<Mount> {
     finish(Mount { kind: "bind".into(), source: source.into(), target: target.into(), options }, &wrong)
 }
 
-/// `--mount type=bind|tmpfs,KEY=VALUE,…`
+/// `--mount type=bind|tmpfs|image,KEY=VALUE,…`
 pub(super) fn mount(text: &str) -> Result<Mount> {
     let wrong = |problem: &str| Failure::new(format!("--mount {text}: {problem}"));
     let mut mount = Mount::default();
@@ -77,10 +77,13 @@ pub(super) fn mount(text: &str) -> Result<Mount> {
         }
     }
     match (mount.kind.as_str(), mount.source.is_empty()) {
-        ("bind", true) => Err(wrong("it has no source=")),
+        ("bind" | "image", true) => Err(wrong("it has no source=")),
         ("tmpfs", false) => Err(wrong("a tmpfs has no source=")),
-        ("bind" | "tmpfs", _) => finish(mount, &wrong),
-        _ => Err(wrong("its type= is neither bind nor tmpfs")),
+        ("image", _) if mount.options.iter().any(|word| word == "rw") => {
+            Err(wrong("an image can only be read"))
+        }
+        ("bind" | "tmpfs" | "image", _) => finish(mount, &wrong),
+        _ => Err(wrong("its type= is none of bind, tmpfs and image")),
     }
 }
 
@@ -88,8 +91,11 @@ fn finish(mut mount: Mount, wrong: &dyn Fn(&str) -> Failure) -> Result<Mount> {
     if !mount.target.starts_with('/') {
         return Err(wrong("the target has to begin with a slash"));
     }
+    if mount.kind == "image" {
+        mount.options.extend(["ro", "nodev"].map(ToOwned::to_owned));
+    }
     let has = |mount: &Mount, names: &[&str]| mount.options.iter().any(|word| names.contains(&word.as_str()));
-    if mount.kind == "bind" {
+    if mount.kind != "tmpfs" {
         if !has(&mount, &["bind", "rbind"]) {
             mount.options.push("rbind".into());
         }
@@ -190,12 +196,17 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_is_a_bind_mount_or_a_tmpfs() {
+    fn a_mount_is_a_bind_mount_a_tmpfs_or_an_image() {
         let cases = [
             ("type=bind,src=/a,dst=/b,ro=true", Ok("bind /a /b ro,rbind,rprivate")),
             ("type=tmpfs,target=/b,tmpfs-size=1m,noexec", Ok("tmpfs  /b size=1m,noexec,nosuid,nodev")),
             ("type=bind,dst=/b", Err("--mount type=bind,dst=/b: it has no source=")),
-            ("dst=/b", Err("--mount dst=/b: its type= is neither bind nor tmpfs")),
+            ("type=image,src=a:1,dst=/b", Ok("image a:1 /b ro,nodev,rbind,rprivate")),
+            (
+                "type=image,src=a,dst=/b,rw",
+                Err("--mount type=image,src=a,dst=/b,rw: an image can only be read"),
+            ),
+            ("dst=/b", Err("--mount dst=/b: its type= is none of bind, tmpfs and image")),
             ("type=tmpfs,dst=/b,odd", Err("--mount type=tmpfs,dst=/b,odd: odd is not known")),
         ];
         for (text, expected) in cases {

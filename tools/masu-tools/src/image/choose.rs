@@ -2,6 +2,7 @@
 
 use masu_app::{Failure, Result};
 use masu_image::Store;
+use masu_image::bundle::Content;
 use masu_image::manifest::{ImageConfig, Manifest};
 use masu_image::reference::Reference;
 use masu_image::store::Image;
@@ -19,6 +20,11 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// What a bundle is made of.
+    pub(crate) fn content(&self) -> Content<'_> {
+        Content { image: &self.image, manifest: &self.manifest, config: &self.config }
+    }
+
     /// Reads the documents of an image.
     pub(crate) fn read(store: &Store, image: Image) -> Result<Self> {
         let in_image = |error: &masu_image::Error| {

@@ -81,8 +81,12 @@ impl<'a> Fetch<'a> {
     }
 
     /// The image that was asked for: the store's, or what is fetched now, as `--pull` says.
-    pub(crate) fn image(self, standing: &Standing) -> Result<Image> {
-        let given = given(self.matches);
+    pub(crate) fn image(&self, standing: &Standing) -> Result<Image> {
+        self.image_of(given(self.matches), standing)
+    }
+
+    /// The same for another image than the one that is given as such.
+    pub(crate) fn image_of(&self, given: &str, standing: &Standing) -> Result<Image> {
         let reference = match arguments::source(given)? {
             Source::Registry(reference) => reference,
             Source::Host => {
@@ -106,11 +110,11 @@ impl<'a> Fetch<'a> {
         Ok(Image { name: given.to_owned(), descriptor: imported.descriptor })
     }
 
-    fn pull(self, reference: &Reference, standing: &Standing) -> Result<Image> {
+    fn pull(&self, reference: &Reference, standing: &Standing) -> Result<Image> {
         let platform = arguments::platform(self.matches)?;
         let progress = Progress::new(self.matches.get_flag("quiet"));
         let notes = progress.clone();
-        let client = Client::new(self.registry, Arc::new(move |text: &str| notes.note(text)));
+        let client = Client::new(self.registry.clone(), Arc::new(move |text: &str| notes.note(text)));
         let client = Arc::new(client.map_err(|error| failure(&error))?);
         self.session.log.debug(&format!("pull {reference} into {}", self.store.path().display()));
         let writer = self.store.writer().map_err(|error| failure(&error))?;
