@@ -203,11 +203,12 @@ impl Cgroup {
         let path = cgroup_path(request, unit)?;
         let mut record = CgroupRecord { unit: unit.map(PlannedUnit::record), ..CgroupRecord::default() };
         record.driver = driver(record.unit.is_some());
+        record.lenient = request.is_lenient() && unit.is_none();
         record.delegated = delegated::parse(layout, request)?;
         for (place, hierarchy) in path::places(layout) {
             match path.below_mount(hierarchy, place) {
                 Ok(path) => record.members.push(Member::new(hierarchy, place, path).record()),
-                Err(_) if request.is_lenient() && unit.is_none() => (),
+                Err(_) if record.lenient => (),
                 Err(error) => return Err(error),
             }
         }
@@ -225,6 +226,14 @@ impl Cgroup {
             delegated: record.delegated.clone(),
             remove_on_drop: false,
         }
+    }
+
+    /// Leaves out cgroups that this user may not enter, where it may do without them: an engine that was killed has
+    /// written down where it was about to make its own, and somebody else's of that name may be there.
+    pub fn forget_foreign(&mut self) {
+        let members = core::mem::take(&mut self.members);
+        let is_foreign = |member: &Member| member.check_entry().is_err_and(|error| self.may_ignore(&error));
+        self.members = members.into_iter().filter(|member| !is_foreign(member)).collect();
     }
 
     /// What state.json keeps.
@@ -358,7 +367,12 @@ impl Cgroup {
 
     /// Makes one hierarchy's directories, and puts it on the list, or among the denied.
     fn add(&mut self, mut member: Member) -> Result<()> {
-        match member.make() {
+        let made = member.make().and_then(|()| match self.lenient && member.made == 0 {
+            // One that was there may be somebody else's who gave it the same name.
+            true => member.check_entry(),
+            false => Ok(()),
+        });
+        match made {
             Ok(()) => self.members.push(member),
             Err(error) => self.leave_out(member, error)?,
         }
@@ -630,6 +644,13 @@ impl Member {
 
     pub(crate) fn path_for_message_only(&self) -> String {
         path_for_message_only(&self.mount_point, &self.path)
+    }
+
+    /// May this user enter it?
+    fn check_entry(&self) -> Result<()> {
+        let file = if self.version_2 { "cgroup.procs" } else { "tasks" };
+        let opened = self.dir()?.open_file(file, OFlags::WRONLY);
+        opened.map(drop).map_err(|errno| self.failed("openat2", file, errno))
     }
 
     fn open_sub(&self, sub: &str) -> Result<OwnedFd> {

@@ -151,7 +151,12 @@ impl Container {
     /// Its control group.
     #[must_use]
     pub fn cgroup(&self) -> Cgroup {
-        Cgroup::open(&self.record.cgroup)
+        let mut cgroup = Cgroup::open(&self.record.cgroup);
+        if self.record.pid == 0 {
+            // Nobody is known to be in it, nor whether it was made.
+            cgroup.forget_foreign();
+        }
+        cgroup
     }
 
     /// The configuration that it was created from.

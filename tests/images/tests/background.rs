@@ -243,7 +243,7 @@ fn kill_all_and_clean(boxed: &Box, begin: impl Fn(&Box) -> Child) {
 fn whatever_is_killed_in_the_foreground_the_machine_comes_back() {
     for boxed in both() {
         kill_all_and_clean(&boxed, |boxed| {
-            boxed.masu.start_box(&["--name", "x", &boxed.image, "sleep", "1000"])
+            boxed.masu.start_box(&["--name", "front-killed", &boxed.image, "sleep", "1000"])
         });
     }
 }
@@ -252,7 +252,7 @@ fn whatever_is_killed_in_the_foreground_the_machine_comes_back() {
 fn whatever_is_killed_in_the_background_the_machine_comes_back() {
     for boxed in both() {
         kill_all_and_clean(&boxed, |boxed| {
-            boxed.masu.start_box(&["-d", "--name", "x", &boxed.image, "sleep", "1000"])
+            boxed.masu.start_box(&["-d", "--name", "back-killed", &boxed.image, "sleep", "1000"])
         });
     }
 }

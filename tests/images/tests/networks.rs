@@ -1,4 +1,6 @@
 //! `masu box --net`: real packets from and to boxes, on a network that is made for it (`World`).
+//!
+//! Tests run at the same time, and the machine has one cgroup of a name: each names its boxes in its own way.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use masu_image_tests::{Box, World};
@@ -48,7 +50,7 @@ fn a_box_in_a_network_of_cni_reaches_the_outside_and_gives_its_address_back() {
     let boxed = with_cni();
     for _ in 0..2 {
         let script = format!("{ASK}; hostname -i; cat /etc/resolv.conf; ls /sys/class/net");
-        let told = boxed.says(&["--net", "web", "--name", "x"], &script);
+        let told = boxed.says(&["--net", "web", "--name", "of-cni"], &script);
         // The other's address is the machine's: it is masqueraded.
         let address = told.lines().nth(1).unwrap();
         assert!(address.starts_with("10.77.0."), "{told}");
@@ -113,11 +115,20 @@ fn whatever_is_killed_of_a_box_in_a_network_of_cni_its_address_comes_back() {
     let boxed = with_cni();
     boxed.run(&["--net", "web"], &["true"]).good();
     kill_all_and_clean(&boxed, |boxed| {
-        boxed.masu.start_box(&["--net", "web", "--name", "x", &boxed.image, "sleep", "1000"])
+        boxed.masu.start_box(&["--net", "web", "--name", "of-cni-killed", &boxed.image, "sleep", "1000"])
     });
     nothing_is_left(&boxed);
     kill_all_and_clean(&boxed, |boxed| {
-        boxed.masu.start_box(&["-d", "--net", "web", "--name", "x", &boxed.image, "sleep", "1000"])
+        boxed.masu.start_box(&[
+            "-d",
+            "--net",
+            "web",
+            "--name",
+            "of-cni-killed",
+            &boxed.image,
+            "sleep",
+            "1000",
+        ])
     });
     nothing_is_left(&boxed);
 }
@@ -155,7 +166,8 @@ fn ports_are_free(boxed: &Box) {
 const PUBLISH: [&str; 4] = ["-p", "8081:80", "-p", "192.0.2.2:9053:53/udp"];
 
 fn publishes(boxed: &Box, network: &str) {
-    let options = [&["--net", network, "--name", "server"][..], &PUBLISH, &PERL].concat();
+    let server = format!("server-of-{network}");
+    let options = [&["--net", network, "--name", &server][..], &PUBLISH, &PERL].concat();
     let name = boxed.leave(&options, SERVE);
     assert_eq!(served(boxed), ["page\n", "word\n"]);
     let taken = boxed.run(&["--net", network, "-p", "8081:81"], &["true"]);
@@ -194,7 +206,8 @@ fn whatever_is_killed_of_an_ordinary_users_box_its_ports_come_back() {
     let boxed = Box::of_a_user_within(World::new());
     for (helper, _) in HELPERS {
         let options =
-            [&["--net", helper, "--name", "x"][..], &PUBLISH, &[&boxed.image, "sleep", "1000"]].concat();
+            [&["--net", helper, "--name", "of-user-killed"][..], &PUBLISH, &[&boxed.image, "sleep", "1000"]]
+                .concat();
         boxed.run(&options[..options.len() - 3], &["true"]).good();
         kill_all_and_clean(&boxed, |boxed| boxed.masu.start_box(&options));
         kill_all_and_clean(&boxed, |boxed| boxed.masu.start_box(&[&["-d"], &options[..]].concat()));

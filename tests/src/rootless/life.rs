@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::user::{GID, UID};
@@ -28,6 +29,7 @@ pub(super) fn add(suite: &mut Suite) {
         ensure_eq!(host::status_field(container.pid()?, "Gid")?, ids(GID));
         Ok(())
     });
+    suite.case("somebody else's cgroup of the same name is none of an ordinary user's container", namesake);
     without_cgroup(suite);
     state_directories(suite);
 }
@@ -124,6 +126,48 @@ fn rootless_option(bench: &mut Bench<'_>) -> Check {
     let options = ["--rootless", "false", "run", "--bundle"];
     let output = bench.bare(&options).arg(&bundle.dir).arg(&bundle.name).output()?.exits_with(1)?;
     ensure!(output.stderr.contains("ermission denied") && output.stderr.contains("cgroup"), "{output}");
+    Ok(())
+}
+
+/// Without cgroupsPath a container's cgroups have its name, and root may have a container of that name too.
+fn namesake(bench: &mut Bench<'_>) -> Check {
+    bench.become_user()?;
+    let bundle = bench.bundle()?;
+    let theirs = bench.program("sleep").arg("1000").spawn()?;
+    let paths = [host::cgroup("pids", &bundle.name), host::cgroup_unified(&bundle.name)];
+    for path in &paths {
+        fs::create_dir_all(path)?;
+        fs::write(path.join("cgroup.procs"), theirs.pid().to_string())?;
+    }
+    let container = bench.container(bundle)?;
+    container.run_detached()?;
+    ensure_eq!(container.exec("echo entered")?, "entered");
+    container.stop()?;
+    container.delete()?;
+    if bench.runtime().is_masu() {
+        // What an engine leaves that is killed before it has made the cgroups.
+        container.create()?;
+        container.stop()?;
+        let file = bench.root.join(&container.id).join("state.json");
+        let mut state: Value = serde_json::from_slice(&fs::read(&file)?)?;
+        let member = |mount_point: &str, version_2| {
+            let path = format!("/{}", container.id);
+            json!({"mount_point": mount_point, "path": path, "version_2": version_2, "alone": host::is_unified()})
+        };
+        let members = match host::is_unified() {
+            true => vec![member("/sys/fs/cgroup", true)],
+            false => vec![member("/sys/fs/cgroup/pids", false), member("/sys/fs/cgroup/unified", true)],
+        };
+        state["pid"] = json!(0);
+        state["cgroup"] = json!({"driver": "cgroupfs", "lenient": true, "members": members});
+        fs::write(&file, state.to_string())?;
+        bench.call(&["delete", "--force", &container.id]).succeeds()?;
+    }
+    theirs.signal(Signal::KILL)?;
+    theirs.wait()?;
+    for path in paths.iter().filter(|path| path.exists()) {
+        fs::remove_dir(path)?;
+    }
     Ok(())
 }
 
