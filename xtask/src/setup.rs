@@ -16,10 +16,11 @@ use anyhow::{Context, Result, bail};
 use std::io::{IsTerminal, Write};
 
 /// Every Debian package that some test, check or benchmark uses, with those of [`ENGINE_PACKAGES`] and [`VM_PACKAGES`]. This is the one place.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 22] = [
     ("apache2-utils", "htpasswd, for a registry that wants a password"),
     ("binutils", "readelf, nm and objdump look into the libc-free binaries"),
     ("busybox-static", "the small root filesystem of most cases"),
+    ("catatonit", "--init of boxes"),
     ("containernetworking-plugins", "networks of boxes"),
     ("crun", "the engine to compare with"),
     ("docker-registry", "images are pulled from it"),
@@ -31,6 +32,7 @@ const PACKAGES: [(&str, &str); 20] = [
     ("openssl", "certificates for registries"),
     ("passt", "pasta, a network of boxes without root"),
     ("patchelf", "Debian's newest runc and crun run on their own libc"),
+    ("podman", "what the options of boxes are compared with"),
     ("procps", "ps, which `masu ps` asks"),
     ("runc", "the reference for every black-box case"),
     ("skopeo", "fills registries, and reads what masu stored"),

@@ -203,6 +203,12 @@ impl Masu {
         Outcome::of(&self.verb("box", words).output().unwrap())
     }
 
+    /// `masu box` with these words, not yet started.
+    #[must_use]
+    pub fn box_command(&self, words: &[&str]) -> Command {
+        self.verb("box", words)
+    }
+
     /// The same by a caller that has a descriptor open, and does not close it on execve(2).
     #[must_use]
     pub fn boxed_with_descriptor_9(&self, words: &[&str]) -> Outcome {

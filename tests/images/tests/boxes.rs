@@ -1,4 +1,4 @@
-//! `masu box`: what each option does, seen from inside; where podman has the option, its result stands in the case.
+//! `masu box`: what each option does, seen from inside. Beside podman's they are in podman.rs.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use masu_image_tests::{Box, run};

@@ -169,10 +169,13 @@ fn set_process(config: &mut Value, input: &Input<'_>) {
     process["env"] = env.into();
     process["cwd"] = run.working_dir.as_deref().filter(|path| !path.is_empty()).unwrap_or("/").into();
     process["user"] = json!({ "uid": input.identity.uid, "gid": input.identity.gid });
-    // Without the set-user-ID programs that map ranges, setgroups(2) is denied.
+    // Without the set-user-ID programs that map ranges, setgroups(2) is denied. The first group is among them: a
+    // set-group-ID program would be rid of it, and of what it may not do, otherwise (CVE-2022-2989 of podman).
     let may_set_groups = input.maps.is_none_or(|maps| maps.gids.len() > 1);
-    if may_set_groups && !input.identity.groups.is_empty() {
-        process["user"]["additionalGids"] = input.identity.groups.clone().into();
+    if may_set_groups {
+        let groups: Vec<u32> =
+            [input.identity.gid].into_iter().chain(input.identity.groups.iter().copied()).collect();
+        process["user"]["additionalGids"] = groups.into();
     }
     let root = if input.identity.uid == 0 { &CAPABILITIES[..] } else { &[] };
     // The bounding set stays for all: it is what a set-user-ID program would get at most.
@@ -268,7 +271,7 @@ mod tests {
     fn a_user_other_than_root_begins_without_capabilities() {
         let web = Identity { uid: 33, gid: 34, groups: vec![50] };
         let process = &made("{}", &web, None).unwrap()["process"];
-        assert_eq!(process["user"], json!({"uid": 33, "gid": 34, "additionalGids": [50]}));
+        assert_eq!(process["user"], json!({"uid": 33, "gid": 34, "additionalGids": [34, 50]}));
         let capabilities = &process["capabilities"];
         assert_eq!(capabilities["effective"], json!([]));
         assert_eq!(capabilities["permitted"], json!([]));
@@ -336,7 +339,7 @@ mod tests {
         let error = made("{}", &web, Some(&one())).unwrap_err();
         assert!(error.to_string().contains("33:34"), "{error}");
         let config = made("{}", &web, Some(&many())).unwrap();
-        assert_eq!(config["process"]["user"], json!({"uid": 33, "gid": 34, "additionalGids": [50]}));
+        assert_eq!(config["process"]["user"], json!({"uid": 33, "gid": 34, "additionalGids": [34, 50]}));
         assert_eq!(
             config["linux"]["gidMappings"][1],
             json!({"containerID": 1, "hostID": 100_000, "size": 65_536})
