@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::run;
+use crate::{Scratch, run};
 
 /// Makes both, has servers outside, and ends when standard input does. All that is mounted is mounted in a namespace of
 /// its own: /run for locks and /var/lib for what plugins keep, and a /dev/net/tun that ordinary users may open.
@@ -54,6 +54,15 @@ impl World {
         BufReader::new(machine.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let mut pids = line.split_whitespace().map(|pid| pid.parse().unwrap());
         Self { machine, outside: pids.next().unwrap(), server: pids.next().unwrap() }
+    }
+
+    /// Grants ids to somebody, users and groups: lines of subuid(5) that only the machine has.
+    pub fn grant(&self, scratch: &Scratch, lines: &str) {
+        let file = scratch.path("subuid");
+        std::fs::write(&file, lines).unwrap();
+        for target in ["/etc/subuid", "/etc/subgid"] {
+            assert_eq!(self.inside(&format!("mount --bind {} {target}", file.display())), "");
+        }
     }
 
     /// What runs a program on the machine.

@@ -1,7 +1,7 @@
 //! `masu box`: what each option does, seen from inside. Beside podman's they are in podman.rs.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use masu_image_tests::{Box, run};
+use masu_image_tests::{Box, World, run};
 use std::path::Path;
 use std::time::Duration;
 
@@ -142,6 +142,89 @@ fn a_box_on_this_machine_changes_nothing_of_it() {
 #[test]
 fn an_ordinary_users_box_on_this_machine_changes_nothing_of_it() {
     goes_with_this_machine(&Box::of_a_user());
+}
+
+#[test]
+fn a_box_of_root_has_ids_that_no_other_has() {
+    let boxed = Box::within(World::new());
+    let missing = boxed.run(&["--userns", "auto"], &["true"]);
+    assert_eq!(missing.code, Some(125));
+    let hint = "hint: a line containers:2147483647:2147483648 in both, as for podman";
+    let message = "--userns auto: /etc/subuid and /etc/subgid grant nothing to containers";
+    assert_eq!(missing.bad(), format!("{message}\n{hint}"));
+    boxed.masu.world().grant(&boxed.masu.scratch, "containers:2000000:2500\n");
+    let image = format!("type=image,src={},dst=/i", boxed.image);
+    let options = ["--userns", "auto:size=1000", "--mount", &image];
+    let owner = "stat -c %u:%g /bin/sh /i/bin/sh /etc/hosts";
+    let script = format!(
+        "tr -s ' ' < /proc/self/uid_map; {owner}; touch /bin/x && stat -c %u /bin/x; echo >> /etc/hosts"
+    );
+    assert_eq!(boxed.says(&options, &script), " 0 2000000 1000\n0:0\n0:0\n0:0\n0\n");
+    boxed.nothing_is_left();
+    let wait = "while :; do sleep 0.05; done";
+    let names = [boxed.leave(&options, wait), boxed.leave(&options, wait)];
+    let ids = names
+        .each_ref()
+        .map(|name| boxed.masu.engine(&["exec", name, "cut", "-c", "12-22", "/proc/self/uid_map"]).good());
+    assert_eq!(ids, ["   2000000 \n", "   2001000 \n"]);
+    let full = boxed.run(&options, &["true"]).bad();
+    assert!(full.starts_with("--userns auto: no 1000 ids are free in /etc/subuid and /etc/subgid"), "{full}");
+    for name in names {
+        boxed.masu.engine(&["kill", &name, "KILL"]).good();
+        boxed.masu.other("wait", &[&name]).good();
+    }
+    boxed.nothing_is_left();
+    // Whatever is killed meanwhile.
+    for milliseconds in (0..60).step_by(3) {
+        let mut child = boxed.masu.start_box(&[&options[..], &[&boxed.image, "sleep", "1000"]].concat());
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        boxed.kill_and_clean();
+    }
+}
+
+#[test]
+fn an_ordinary_user_keeps_the_own_id() {
+    let boxed = Box::of_a_user_within(World::new());
+    let alone = boxed.run(&["--userns", "keep-id"], &["true"]).bad();
+    assert!(alone.starts_with("--userns keep-id: the container would have no root"), "{alone}");
+    boxed.masu.world().grant(&boxed.masu.scratch, "nobody:100000:65536\n");
+    // What is the user's becomes root's in an image.
+    run("chown", &["-R", "65534:65534", boxed.masu.scratch.path("root").to_str().unwrap()]);
+    let own = boxed.masu.scratch.path("own");
+    std::fs::create_dir(&own).unwrap();
+    std::os::unix::fs::chown(&own, Some(65534), Some(65534)).unwrap();
+    let volume = format!("{}:/own", own.display());
+    let options = ["--userns", "keep-id", "-v", &volume];
+    // podman run --userns keep-id: the same.
+    let script =
+        "id -u; id -g; stat -c %u:%g /bin/sh /own; touch /own/x; touch /x 2>/dev/null || echo refused";
+    assert_eq!(boxed.says(&options, script), "65534\n65534\n0:0\n65534:65534\nrefused\n");
+    assert_eq!(boxed.says(&[&options[..], &["-u", "0"]].concat(), "id -u; touch /x"), "0\n");
+    assert_eq!(boxed.says(&["--userns", "host"], "id -u; stat -c %u:%g /bin/sh"), "0\n0:0\n");
+    boxed.nothing_is_left();
+    let kept = boxed.run(&["--userns", "keep-id", "--keep", "--name", "k"], &["id", "-u"]);
+    assert_eq!(kept.good(), "65534\n");
+    boxed.masu.engine(&["delete", "k"]).good();
+    boxed.masu.bundle(&["rm", &boxed.directory("k").display().to_string()]).good();
+    boxed.nothing_is_left();
+}
+
+#[test]
+fn user_namespaces_that_are_not_for_the_caller_are_refused() {
+    let refused = |boxed: &Box, mode: &str| boxed.run(&["--userns", mode], &["true"]).bad();
+    let (root, user) = (Box::new(), Box::of_a_user());
+    assert_eq!(refused(&root, "keep-id"), "--userns keep-id: it is for ordinary users\nhint: --userns auto");
+    let hint = "hint: an ordinary user's box has a user namespace without it";
+    assert_eq!(refused(&user, "auto"), format!("--userns auto: it is for root\n{hint}"));
+    let hint = "hint: host, auto, auto:size=NUMBER for root, keep-id for users";
+    assert_eq!(refused(&root, "private"), format!("--userns private: it is not known\n{hint}"));
+    let hint = "hint: --userns auto:size=65536";
+    assert_eq!(
+        refused(&root, "auto:size=x"),
+        format!("--userns auto:size=x: it is no number of ids\n{hint}")
+    );
 }
 
 #[test]

@@ -65,6 +65,12 @@ const CASES: &[(Words, Option<Words>, &str)] = &[
     ),
     (&["--net", "none"], None, "ls /sys/class/net"),
     (&["--net", "host"], None, "readlink /proc/self/ns/net"),
+    (&["--userns", "host"], None, "cat /proc/self/uid_map /proc/self/gid_map"),
+    (
+        &["--userns", "auto:size=2000"],
+        None,
+        "cat /proc/self/uid_map /proc/self/gid_map; ls -ln /bin/busybox | cut -c1-40; touch /new && stat -c %u:%g /new",
+    ),
     (&["--ns", "pid,ipc,cgroup"], Some(&["--uts", "host"]), "readlink /proc/self/ns/uts"),
     (&["--ns", "uts,ipc,cgroup"], Some(&["--pid", "host"]), "readlink /proc/self/ns/pid"),
     (&[], None, "grep Cap /proc/self/status"),
@@ -117,6 +123,7 @@ impl<'a> Podman<'a> {
     /// With an image of this name in the store.
     fn new(boxed: &'a Box, name: &str) -> Self {
         let scratch = &boxed.masu.scratch;
+        boxed.masu.world().grant(scratch, "containers:2000000:100000\n");
         // What it keeps for all of its stores.
         let own = "mkdir -p /var/lib/containers; mount -t tmpfs tmpfs /var/lib/containers; mount -t tmpfs tmpfs /dev/shm";
         assert_eq!(boxed.masu.world().inside(own), "");

@@ -51,6 +51,23 @@ pub fn enter() -> Result<Standing> {
     Ok(Standing { ids, marks: Marks::User, single })
 }
 
+/// The files of subuid(5) and subgid(5).
+const SUBUID: &str = "/etc/subuid";
+const SUBGID: &str = "/etc/subgid";
+
+/// Ids for containers of root that get a user namespace: first and count of users and of groups, if somebody has granted
+/// them to the name `containers`, as for podman.
+#[must_use]
+pub fn ids_for_containers() -> Option<[(u32, u32); 2]> {
+    // No user has the id that means "no change" to the kernel.
+    let find = |file| find_grant(file, Some("containers"), u32::MAX);
+    Some([find(SUBUID)?, find(SUBGID)?])
+}
+
+fn find_grant(file: &str, name: Option<&str>, uid: u32) -> Option<(u32, u32)> {
+    parse_grant(&std::fs::read_to_string(file).unwrap_or_default(), name, uid)
+}
+
 /// The set-user-id programs that map what is granted, of the package uidmap (shadow-utils elsewhere).
 const PROGRAMS: [&str; 2] = ["newuidmap", "newgidmap"];
 
@@ -63,11 +80,9 @@ impl Grant {
         let uid = rustix::process::getuid().as_raw();
         let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let name = parse_name(&passwd, uid);
-        let find = |file| {
-            let text = std::fs::read_to_string(file).unwrap_or_default();
-            parse_grant(&text, name, uid).ok_or_else(|| format!("{file} grants user {uid} nothing"))
-        };
-        let grant = Self([find("/etc/subuid")?, find("/etc/subgid")?]);
+        let find =
+            |file| find_grant(file, name, uid).ok_or_else(|| format!("{file} grants user {uid} nothing"));
+        let grant = Self([find(SUBUID)?, find(SUBGID)?]);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let directories: Vec<_> = std::env::split_paths(&path).collect();
         match PROGRAMS.iter().find(|program| !directories.iter().any(|dir| dir.join(program).is_file())) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use masu_app::{Failure, Result};
-use masu_image::bundle::config::IdMaps;
+use masu_image::bundle::config::{IdMaps, Ids};
 use masu_image::bundle::{self, Base, Create, Root};
 use masu_image::rootless::Standing;
 use masu_image::unpack::Event;
@@ -93,7 +93,7 @@ fn create(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
         base: Base::Image(opened.content()),
         images: &[],
         standing: &caller.standing,
-        maps: caller.maps.as_ref(),
+        ids: caller.maps.as_ref().map(|maps| Ids { maps, is_users: true, shifts: false }),
         root,
         on_event: &lost,
     };

@@ -7,9 +7,10 @@
 
 use super::profile::Profile;
 use super::user::Identity;
-use crate::layer::IdRange;
+use crate::layer::{IdRange, outside_of};
 use crate::manifest::ImageConfig;
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -35,8 +36,19 @@ pub const CAPABILITIES: [&str; 11] = [
 /// The labels of an image that become annotations. No others: annotations tell a runtime what to do (CVE-2026-94603).
 const ANNOTATIONS: &str = "org.opencontainers.image.";
 
-/// The ids of an ordinary user's container. The first range has the caller for root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The ids of a container with a user namespace.
+#[derive(Debug, Clone, Copy)]
+pub struct Ids<'a> {
+    /// Inside and outside.
+    pub maps: &'a IdMaps,
+    /// Whether it is an ordinary user's, who can give it less than root can.
+    pub is_users: bool,
+    /// Whether a file belongs to the id inside that its layer says. Otherwise it belongs to the one outside.
+    pub shifts: bool,
+}
+
+/// What ids inside are outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMaps {
     /// Users.
     pub uids: Vec<IdRange>,
@@ -59,6 +71,31 @@ impl IdMaps {
         Ok(Self { uids: read("/proc/self/uid_map")?, gids: read("/proc/self/gid_map")? })
     }
 
+    /// Those of a configuration, if it has some.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] for what is no map.
+    pub fn read(config: &Value) -> Result<Option<Self>> {
+        let linux = &config["linux"];
+        match (linux.get("uidMappings"), linux.get("gidMappings")) {
+            (Some(uids), Some(gids)) => Ok(Some(Self { uids: from_json(uids)?, gids: from_json(gids)? })),
+            _ => Ok(None),
+        }
+    }
+
+    /// What they are where `outer` is the map of the namespace that they lead to.
+    #[must_use]
+    pub fn through(&self, outer: &Self) -> Self {
+        Self { uids: through(&self.uids, &outer.uids), gids: through(&self.gids, &outer.gids) }
+    }
+
+    /// Who outside has these ids inside.
+    #[must_use]
+    pub fn outside(&self, uid: u32, gid: u32) -> Option<(u32, u32)> {
+        Some((outside_of(&self.uids, uid)?, outside_of(&self.gids, gid)?))
+    }
+
     /// Makes them those of a configuration.
     pub fn write(&self, config: &mut Value) {
         config["linux"]["uidMappings"] = Self::to_json(&self.uids);
@@ -66,16 +103,43 @@ impl IdMaps {
     }
 
     fn has(&self, identity: &Identity) -> bool {
-        let has = |ranges: &[IdRange], id: u32| {
-            ranges.iter().any(|range| id.checked_sub(range.inside).is_some_and(|offset| offset < range.count))
-        };
-        has(&self.uids, identity.uid) && has(&self.gids, identity.gid)
+        self.outside(identity.uid, identity.gid).is_some()
     }
 
     fn to_json(ranges: &[IdRange]) -> Value {
         let map = |range: &IdRange| json!({ "containerID": range.inside, "hostID": range.outside, "size": range.count });
         ranges.iter().map(map).collect()
     }
+}
+
+fn from_json(ranges: &Value) -> Result<Vec<IdRange>> {
+    #[derive(Deserialize)]
+    struct Range {
+        #[serde(rename = "containerID")]
+        inside: u32,
+        #[serde(rename = "hostID")]
+        outside: u32,
+        size: u32,
+    }
+    let ranges: Vec<Range> = serde_json::from_value(ranges.clone()).map_err(|error| Error::Content {
+        object: "the maps of config.json".into(),
+        problem: error.to_string(),
+    })?;
+    let range = |range: Range| IdRange { inside: range.inside, outside: range.outside, count: range.size };
+    Ok(ranges.into_iter().map(range).collect())
+}
+
+/// Each range, in as many pieces as the outer ones make of it.
+fn through(ranges: &[IdRange], outer: &[IdRange]) -> Vec<IdRange> {
+    let piece = |range: &IdRange, outer: &IdRange| {
+        let start = range.outside.max(outer.inside);
+        let end = (u64::from(range.outside) + u64::from(range.count))
+            .min(u64::from(outer.inside) + u64::from(outer.count));
+        let count = u32::try_from(end.checked_sub(start.into())?).ok().filter(|count| *count > 0)?;
+        let inside = range.inside + (start - range.outside);
+        Some(IdRange { inside, outside: outer.outside + (start - outer.inside), count })
+    };
+    ranges.iter().flat_map(|range| outer.iter().filter_map(move |outer| piece(range, outer))).collect()
 }
 
 /// The lines of user_namespaces(7).
@@ -97,8 +161,8 @@ pub struct Input<'a> {
     pub rootfs: &'a str,
     /// Who its user is.
     pub identity: &'a Identity,
-    /// The ids of the container, where the caller is an ordinary user.
-    pub maps: Option<&'a IdMaps>,
+    /// The ids of the container, where they are not those of this machine.
+    pub ids: Option<Ids<'a>>,
     /// The profile for system calls.
     pub profile: &'a Profile,
 }
@@ -110,16 +174,16 @@ pub struct Input<'a> {
 /// [`Error::Content`] for a user whose id the container does not have.
 pub fn config(input: &Input<'_>) -> Result<Value> {
     // With a cgroup namespace, whichever version the host has.
-    let text = match input.maps {
-        Some(_) => masu_spec::rootless_config(true, 0, 0),
-        None => masu_spec::default_config(true),
+    let text = match input.ids {
+        Some(Ids { is_users: true, .. }) => masu_spec::rootless_config(true, 0, 0),
+        _ => masu_spec::default_config(true),
     };
     let mut config: Value = serde_json::from_str(&text).map_err(|error| Error::Content {
         object: "the default configuration".into(),
         problem: error.to_string(),
     })?;
-    if let Some(maps) = input.maps {
-        check_identity(input.identity, maps)?;
+    if let Some(Ids { maps, is_users, .. }) = input.ids {
+        check_identity(input.identity, maps, is_users)?;
         maps.write(&mut config);
     }
     set_process(&mut config, input);
@@ -137,14 +201,17 @@ pub fn config(input: &Input<'_>) -> Result<Value> {
     Ok(config)
 }
 
-fn check_identity(identity: &Identity, maps: &IdMaps) -> Result<()> {
+fn check_identity(identity: &Identity, maps: &IdMaps, is_users: bool) -> Result<()> {
     if maps.has(identity) {
         return Ok(());
     }
     let (uid, gid) = (identity.uid, identity.gid);
-    let problem = format!(
-        "its user is {uid}:{gid}, and the caller is granted no such ids in /etc/subuid and /etc/subgid"
-    );
+    let problem = match is_users {
+        true => format!(
+            "its user is {uid}:{gid}, and the caller is granted no such ids in /etc/subuid and /etc/subgid"
+        ),
+        false => format!("its user is {uid}:{gid}, and the container has no such ids"),
+    };
     Err(Error::Content { object: "configuration of the image".into(), problem })
 }
 
@@ -171,7 +238,7 @@ fn set_process(config: &mut Value, input: &Input<'_>) {
     process["user"] = json!({ "uid": input.identity.uid, "gid": input.identity.gid });
     // Without the set-user-ID programs that map ranges, setgroups(2) is denied. The first group is among them: a
     // set-group-ID program would be rid of it, and of what it may not do, otherwise (CVE-2022-2989 of podman).
-    let may_set_groups = input.maps.is_none_or(|maps| maps.gids.len() > 1);
+    let may_set_groups = input.ids.is_none_or(|ids| !ids.is_users || ids.maps.gids.len() > 1);
     if may_set_groups {
         let groups: Vec<u32> =
             [input.identity.gid].into_iter().chain(input.identity.groups.iter().copied()).collect();
@@ -240,7 +307,8 @@ mod tests {
 
     fn made(run: &str, identity: &Identity, maps: Option<&IdMaps>) -> Result<Value> {
         let profile = Profile::default_one().unwrap();
-        config(&Input { image: &image(run), rootfs: "rootfs", identity, maps, profile: &profile })
+        let ids = maps.map(|maps| Ids { maps, is_users: true, shifts: false });
+        config(&Input { image: &image(run), rootfs: "rootfs", identity, ids, profile: &profile })
     }
 
     #[test]
@@ -318,6 +386,24 @@ mod tests {
     fn the_ids_of_a_container_are_those_of_the_namespace_that_its_root_was_written_in() {
         let text = "         0       1000          1\n         1     100000      65536\n";
         assert_eq!(parse_map(text), many().uids);
+    }
+
+    #[test]
+    fn maps_lead_through_another_namespace() {
+        let range = |inside, outside, count| IdRange { inside, outside, count };
+        let own = IdMaps {
+            uids: vec![range(0, 1, 1000), range(1000, 0, 1), range(1001, 1001, 64_536)],
+            gids: vec![range(0, 0, 1)],
+        };
+        let seen = own.through(&many());
+        let uids = [range(0, 100_000, 1000), range(1000, 1000, 1), range(1001, 101_000, 64_536)];
+        assert_eq!((seen.uids.as_slice(), seen.gids), (&uids[..], vec![range(0, 1001, 1)]));
+        let all = vec![range(0, 0, u32::MAX)];
+        assert_eq!(own.through(&IdMaps { uids: all.clone(), gids: all }), own);
+        let mut config = json!({ "linux": {} });
+        assert_eq!(IdMaps::read(&config).unwrap(), None);
+        own.write(&mut config);
+        assert_eq!(IdMaps::read(&config).unwrap(), Some(own));
     }
 
     fn one() -> IdMaps {

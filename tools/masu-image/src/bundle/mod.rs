@@ -14,11 +14,13 @@
 //! making from there on, what is there is known, and [`remove`] takes it away.
 
 mod accounts;
+mod clones;
 pub mod config;
 pub mod profile;
 pub mod user;
 
 use crate::host_root::{self, Homes};
+use crate::layer::IdMap;
 use crate::manifest::{ImageConfig, Manifest, chain_ids};
 use crate::mounts::create_dir;
 use crate::overlay::{self, Upper};
@@ -26,13 +28,15 @@ use crate::rootless::Standing;
 use crate::store::{Image, Lease, Writer};
 use crate::unpack::{self, Event, OnEvent};
 use crate::{Digest, Error, Result, Store};
-use config::{IdMaps, Input};
+use clones::Clones;
+use config::{IdMaps, Ids, Input};
 use profile::Profile;
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 /// What the root is.
@@ -102,8 +106,8 @@ pub struct Create<'a> {
     pub images: &'a [Content<'a>],
     /// What the caller can do.
     pub standing: &'a Standing,
-    /// The ids of its container, where the caller is an ordinary user.
-    pub maps: Option<&'a IdMaps>,
+    /// The ids of its container, where they are not those of this machine.
+    pub ids: Option<Ids<'a>>,
     /// What the root is.
     pub root: Root,
     /// Is told about layers that are unpacked for it.
@@ -137,7 +141,13 @@ impl Create<'_> {
             blobs: self.images.iter().chain(self.base.image()).flat_map(Content::blobs).collect(),
             snapshots: self.base.image().map(|content| self.mounted(content)).unwrap_or_default(),
             images: images.collect(),
+            ids: self.mapped().cloned(),
         })
+    }
+
+    /// Whom files belong to, where that is not whom they do in the layers.
+    fn mapped(&self) -> Option<&IdMaps> {
+        self.ids.filter(|ids| ids.shifts).map(|ids| ids.maps)
     }
 
     /// The layers that are mounted of an image: none of a copy.
@@ -161,7 +171,7 @@ impl Create<'_> {
             image,
             rootfs,
             identity: &accounts.find(user)?,
-            maps: self.maps,
+            ids: self.ids,
             profile: &Profile::default_one().map_err(|error| Error::Content {
                 object: "the profile for system calls".into(),
                 problem: error.to_string(),
@@ -174,11 +184,13 @@ impl Create<'_> {
     fn make_root(&self, content: &Content<'_>, directory: &Path) -> Result<&'static str> {
         let rootfs = directory.join(ROOT);
         create_dir(&rootfs, 0o755)?;
+        self.give(&rootfs)?;
         let chain = self.mounted(content);
         self.unpack(content, &chain, &rootfs)?;
         if let Some(top) = chain.last() {
-            Upper::create(&directory.join("overlay"), &self.store.snapshot_path(top))?;
-            mount_overlay(self.store, self.standing, &chain, directory)?;
+            let upper = Upper::create(&directory.join("overlay"), &self.store.snapshot_path(top))?.upper;
+            self.give(&upper)?;
+            self.mounts(directory).root(&chain)?;
         }
         Ok(ROOT)
     }
@@ -198,7 +210,27 @@ impl Create<'_> {
             return unpack::snapshots(self.store, manifest, config, self.standing, self.on_event);
         }
         let root = File::open(target).map_err(Error::file("open", target))?;
-        unpack::merged(self.store, manifest, config, self.standing, root.as_fd(), self.on_event)
+        let mut standing = self.standing.clone();
+        if let Some(IdMaps { uids, gids }) = self.mapped().cloned() {
+            standing.ids = IdMap::Mapped { uids, gids };
+        }
+        unpack::merged(self.store, manifest, config, &standing, root.as_fd(), self.on_event)
+    }
+
+    /// Has a directory that its owner inside has.
+    fn give(&self, directory: &Path) -> Result<()> {
+        let Some(maps) = self.mapped() else { return Ok(()) };
+        let metadata = directory.metadata().map_err(Error::file("stat", directory))?;
+        match maps.outside(metadata.uid(), metadata.gid()) {
+            Some((uid, gid)) => {
+                chown(directory, Some(uid), Some(gid)).map_err(Error::file("chown", directory))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn mounts<'b>(&'b self, directory: &'b Path) -> Mounts<'b> {
+        Mounts { store: self.store, standing: self.standing, ids: self.mapped(), directory }
     }
 
     fn add_images(&self, directory: &Path) -> Result<()> {
@@ -210,8 +242,9 @@ impl Create<'_> {
         for (number, content) in self.images.iter().enumerate() {
             let (target, chain) = (image_path(directory, number), self.mounted(content));
             create_dir(&target, 0o755)?;
+            self.give(&target)?;
             self.unpack(content, &chain, &target)?;
-            mount_image(self.store, self.standing, &chain, directory, number)?;
+            self.mounts(directory).image(&chain, number)?;
         }
         Ok(())
     }
@@ -227,6 +260,9 @@ const IMAGES: &str = "images";
 /// A directory there: an overlay that is only read has two layers at least.
 const NOTHING: &str = "nothing";
 
+/// Where it has the layers of an overlay for the moment in which it is mounted, see [`Clones`].
+const CLONES: &str = "layers";
+
 /// Where a bundle has the image of this number, from 0.
 #[must_use]
 pub fn image_path(directory: &Path, number: usize) -> PathBuf {
@@ -241,12 +277,13 @@ pub fn image_path(directory: &Path, number: usize) -> PathBuf {
 pub fn mount(store: &Store, standing: &Standing, directory: &Path) -> Result<()> {
     let directory = absolute(directory)?;
     let lease = find_lease(store, &directory)?;
-    if !lease.snapshots.is_empty() && !is_mount_point(&directory.join(ROOT))? {
-        mount_overlay(store, standing, &lease.snapshots, &directory)?;
+    let mounts = Mounts { store, standing, ids: lease.ids.as_ref(), directory: &directory };
+    if !is_mount_point(&directory.join(ROOT))? {
+        mounts.root(&lease.snapshots)?;
     }
     for (number, chain) in lease.images.iter().enumerate() {
         if !is_mount_point(&image_path(&directory, number))? {
-            mount_image(store, standing, chain, &directory, number)?;
+            mounts.image(chain, number)?;
         }
     }
     Ok(())
@@ -266,8 +303,10 @@ pub fn remove(store: &Writer, directory: &Path) -> Result<()> {
     unmount_all(&directory.join(ROOT), UnmountFlags::empty())?;
     // With all that is mounted in it.
     unmount_all(&directory.join(HOST), UnmountFlags::DETACH)?;
-    for path in crate::store::list(&directory.join(IMAGES))? {
-        unmount_all(&path, UnmountFlags::empty())?;
+    for name in [IMAGES, CLONES] {
+        for path in crate::store::list(&directory.join(name))? {
+            unmount_all(&path, UnmountFlags::empty())?;
+        }
     }
     match crate::store::remove_tree(&directory) {
         Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
@@ -292,39 +331,52 @@ fn find_lease(store: &Store, directory: &Path) -> Result<Lease> {
     })
 }
 
-/// The layers of the chain, the lowest first, with what is written above.
-fn mount_overlay(store: &Store, standing: &Standing, chain: &[Digest], directory: &Path) -> Result<()> {
-    let base = directory.join("overlay");
-    let upper = Upper { upper: base.join("upper"), work: base.join("work") };
-    mount_chain(store, standing, chain, None, Some(&upper), &directory.join(ROOT))
+/// The mounts of a bundle. A chain has its lowest layer first; one without layers is not mounted.
+struct Mounts<'a> {
+    store: &'a Store,
+    standing: &'a Standing,
+    /// Whom the layers' files belong to, where the layers say something else.
+    ids: Option<&'a IdMaps>,
+    directory: &'a Path,
 }
 
-/// The layers of an image beside the root, read-only.
-fn mount_image(
-    store: &Store,
-    standing: &Standing,
-    chain: &[Digest],
-    directory: &Path,
-    number: usize,
-) -> Result<()> {
-    let nothing = directory.join(IMAGES).join(NOTHING);
-    match chain {
-        [] => Ok(()),
-        chain => mount_chain(store, standing, chain, Some(&nothing), None, &image_path(directory, number)),
+impl Mounts<'_> {
+    /// The root: what is written lies above the layers.
+    fn root(&self, chain: &[Digest]) -> Result<()> {
+        let base = self.directory.join("overlay");
+        let upper = Upper { upper: base.join("upper"), work: base.join("work") };
+        self.mount(chain, None, Some(&upper), &self.directory.join(ROOT))
     }
-}
 
-fn mount_chain(
-    store: &Store,
-    standing: &Standing,
-    chain: &[Digest],
-    lowest: Option<&Path>,
-    upper: Option<&Upper>,
-    target: &Path,
-) -> Result<()> {
-    let lower: Vec<PathBuf> = chain.iter().rev().map(|id| store.snapshot_path(id)).collect();
-    let lower: Vec<&Path> = lower.iter().map(PathBuf::as_path).chain(lowest).collect();
-    overlay::mount(&lower, upper, standing.marks, target).map_err(Error::mount("overlay", target))
+    /// An image beside it, read-only.
+    fn image(&self, chain: &[Digest], number: usize) -> Result<()> {
+        let nothing = self.directory.join(IMAGES).join(NOTHING);
+        self.mount(chain, Some(nothing), None, &image_path(self.directory, number))
+    }
+
+    fn mount(
+        &self,
+        chain: &[Digest],
+        lowest: Option<PathBuf>,
+        upper: Option<&Upper>,
+        target: &Path,
+    ) -> Result<()> {
+        if chain.is_empty() {
+            return Ok(());
+        }
+        let lower = chain.iter().rev().map(|id| self.store.snapshot_path(id)).chain(lowest);
+        // They may go when the overlay has its own.
+        let clones;
+        let lower: Vec<PathBuf> = match self.ids {
+            Some(ids) => {
+                clones = Clones::make(&self.directory.join(CLONES), ids, lower)?;
+                clones.paths().collect()
+            }
+            None => lower.collect(),
+        };
+        let lower: Vec<&Path> = lower.iter().map(PathBuf::as_path).collect();
+        overlay::mount(&lower, upper, self.standing.marks, target).map_err(Error::mount("overlay", target))
+    }
 }
 
 /// Whether something is mounted there; not when there is no such path.

@@ -1,6 +1,7 @@
 //! Whose the files of a layer are on this machine.
 
 use super::error::{Error, show};
+use serde::{Deserialize, Serialize};
 
 /// How the ids in a layer become those of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum IdMap {
 }
 
 /// As a line of /proc/PID/uid_map (user_namespaces(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdRange {
     /// The first id in the layer.
     pub inside: u32,
@@ -53,7 +54,7 @@ impl IdMap {
             }
             Self::Mapped { uids, gids } => {
                 let place = |ranges, id, kind| {
-                    find(ranges, id).ok_or_else(|| Error::Unmapped { path: show(path), kind, id })
+                    outside_of(ranges, id).ok_or_else(|| Error::Unmapped { path: show(path), kind, id })
                 };
                 let root = place(uids, 0, "uid")?;
                 for (name, value) in xattrs {
@@ -67,7 +68,7 @@ impl IdMap {
     }
 }
 
-fn find(ranges: &[IdRange], id: u32) -> Option<u32> {
+pub(crate) fn outside_of(ranges: &[IdRange], id: u32) -> Option<u32> {
     ranges.iter().find_map(|range| {
         let offset = id.checked_sub(range.inside).filter(|offset| *offset < range.count)?;
         range.outside.checked_add(offset)

@@ -25,6 +25,7 @@ mod tree;
 
 pub(crate) use attributes::xattrs;
 pub use error::{Error, Reason};
+pub(crate) use ids::outside_of;
 pub use ids::{IdMap, IdRange};
 pub use marks::Marks;
 

@@ -1,6 +1,7 @@
 //! What those outside of the store use of it.
 
 use super::{Store, Writer, files};
+use crate::bundle::config::IdMaps;
 use crate::manifest::parse_json;
 use crate::{Digest, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ pub struct Lease {
     /// The same, of each image that is mounted beside the root.
     #[serde(default)]
     pub images: Vec<Vec<Digest>>,
+    /// Whom the files of all that is mounted belong to, where the layers say something else.
+    #[serde(default)]
+    pub ids: Option<IdMaps>,
 }
 
 impl Store {

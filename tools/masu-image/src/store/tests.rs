@@ -185,6 +185,7 @@ fn prune_removes_what_neither_an_image_nor_a_lease_uses() {
         blobs: vec![used.digest.clone()],
         snapshots: vec![used_layer.clone()],
         images: vec![vec![beside.clone()]],
+        ids: None,
     };
     writer.take_lease(&lease).unwrap();
     writer.snapshot(&beside).unwrap().unwrap().commit().unwrap();

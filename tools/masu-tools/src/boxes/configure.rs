@@ -139,9 +139,23 @@ fn set_namespaces(config: &mut Value, matches: &ArgMatches, name: &str, network:
     }
     if config["linux"].get("uidMappings").is_some() {
         kinds.push("user".into());
+        if matches!(network, Choice::Host) {
+            bind_sys(config);
+        }
     }
     config["linux"]["namespaces"] = kinds.iter().map(|kind| json!({ "type": kind })).collect();
     Ok(())
+}
+
+/// This machine's own /sys: nobody mounts one in a user namespace that the network does not belong to.
+fn bind_sys(config: &mut Value) {
+    for mount in
+        config["mounts"].as_array_mut().into_iter().flatten().filter(|mount| mount["type"] == "sysfs")
+    {
+        mount["type"] = "none".into();
+        mount["source"] = "/sys".into();
+        push(&mut mount["options"], "rbind".into());
+    }
 }
 
 fn set_capabilities(config: &mut Value, matches: &ArgMatches) -> Result<()> {

@@ -20,6 +20,7 @@ mod status;
 pub(crate) mod supervisor;
 mod terminal;
 mod time;
+mod userns;
 mod values;
 pub(crate) mod wait;
 
@@ -44,6 +45,7 @@ use crate::image::failure;
 use crate::image::pull::{self, Fetch};
 use foreground::Signals;
 use network::Choice;
+use userns::Claim;
 
 pub(crate) use options::command;
 
@@ -54,23 +56,29 @@ pub(crate) const OWN_FAILURE: u8 = 125;
 pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCode> {
     options::check(matches)?;
     let (network, images) = (network::choose(matches)?, configure::images(matches)?);
+    let userns = userns::Choice::read(matches)?;
     let fetch = Fetch::prepare(session, matches)?;
     let store = fetch.store.clone();
     let homes =
         options::is_on_host(matches).then(Homes::read).transpose().map_err(|error| failure(&error))?;
     let caller = Caller::enter(session)?;
-    let origin = Origin::fetch(&fetch, matches, &caller, homes)?;
+    let origin = Origin::fetch(&fetch, matches, &caller, homes, userns.user())?;
     let fetched = images.iter().map(|image| fetch.image_of(image, &caller.standing));
     let images = fetched.map(|image| Opened::read(&store, image?)).collect::<Result<Vec<_>>>()?;
     let name = matches.get_one::<String>("name").cloned().map_or_else(random_name, Ok)?;
     let directory = choose_directory(&store, &name)?;
     network::refuse_taken_ports(&network, &store)?;
     let keep = matches.get_flag("keep");
-    // An ordinary user's mount would end with this process.
-    let root = if keep && caller.maps.is_some() { Root::Flat } else { Root::Overlay };
     let signals = Signals::hold()?;
-    make(session, &store, &caller, &origin, &images, root, &directory)?;
-    let configured = configure_bundle(session, &directory, matches, &name, &caller, &network);
+    let ids = userns.claim(&store, caller.maps.as_ref())?;
+    // An ordinary user's mount would end with this process, and its files cannot get other owners.
+    let is_flat = caller.maps.is_some() && (keep || ids.as_ref().is_some_and(|ids| ids.shifts));
+    let root = if is_flat { Root::Flat } else { Root::Overlay };
+    let parts = Parts { origin, images, ids, root };
+    parts.make(session, &store, &caller.standing, &directory)?;
+    let configured =
+        configure_bundle(session, &directory, matches, &name, &caller, parts.ids.as_ref(), &network);
+    drop(parts);
     let place = Place { store: &store, name: &name, directory: &directory };
     if matches.get_flag("detach") && configured.is_ok() {
         return detach::run(session, matches, &place, &signals);
@@ -97,7 +105,13 @@ enum Origin {
 
 impl Origin {
     /// Fetches the image, if it is one, and puts the options over what it says.
-    fn fetch(fetch: &Fetch<'_>, matches: &ArgMatches, caller: &Caller, homes: Option<Homes>) -> Result<Self> {
+    fn fetch(
+        fetch: &Fetch<'_>,
+        matches: &ArgMatches,
+        caller: &Caller,
+        homes: Option<Homes>,
+        user: Option<String>,
+    ) -> Result<Self> {
         let mut origin = match homes {
             Some(homes) => Self::Host(homes, Box::default()),
             None => Self::Image(Box::new(Opened::read(&fetch.store, fetch.image(&caller.standing)?)?)),
@@ -106,7 +120,9 @@ impl Origin {
             Self::Image(opened) => &mut opened.config,
             Self::Host(_, config) => config,
         };
-        options::over_image(matches, config.config.get_or_insert_default())?;
+        let run = config.config.get_or_insert_default();
+        run.user = user.or_else(|| run.user.take());
+        options::over_image(matches, run)?;
         Ok(origin)
     }
 
@@ -136,10 +152,11 @@ impl Place<'_> {
             let removed = self.store.writer().and_then(|writer| bundle::remove(&writer, self.directory));
             return removed.map_err(|error| failure(&error));
         }
-        let maps = IdMaps::of_this_process().map_err(|error| failure(&error))?;
+        let here = IdMaps::of_this_process().map_err(|error| failure(&error))?;
         edit(self.directory, |config| {
-            if config["linux"].get("uidMappings").is_some() {
-                maps.write(config);
+            let maps = IdMaps::read(config).map_err(|error| failure(&error))?;
+            if let Some(maps) = maps {
+                maps.through(&here).write(config);
             }
             Ok(())
         })
@@ -207,31 +224,40 @@ fn find(store: &Store, name: &str) -> Result<PathBuf> {
     }
 }
 
-fn make(
-    session: &Session<'_>,
-    store: &Store,
-    caller: &Caller,
-    origin: &Origin,
-    images: &[Opened],
+/// What a box is made of.
+struct Parts {
+    origin: Origin,
+    /// Those that are mounted in it.
+    images: Vec<Opened>,
+    ids: Option<Claim>,
     root: Root,
-    directory: &Path,
-) -> Result<()> {
-    let lost = |event| {
-        if let Event::Lost(what) = event {
-            session.log.warning(&what);
-        }
-    };
-    let writer = store.writer().map_err(|error| failure(&error))?;
-    let create = Create {
-        store: &writer,
-        base: origin.base(),
-        images: &images.iter().map(Opened::content).collect::<Vec<_>>(),
-        standing: &caller.standing,
-        maps: caller.maps.as_ref(),
-        root,
-        on_event: &lost,
-    };
-    create.run(directory).map_err(|error| failure(&error))
+}
+
+impl Parts {
+    fn make(
+        &self,
+        session: &Session<'_>,
+        store: &Store,
+        standing: &Standing,
+        directory: &Path,
+    ) -> Result<()> {
+        let lost = |event| {
+            if let Event::Lost(what) = event {
+                session.log.warning(&what);
+            }
+        };
+        let writer = store.writer().map_err(|error| failure(&error))?;
+        let create = Create {
+            store: &writer,
+            base: self.origin.base(),
+            images: &self.images.iter().map(Opened::content).collect::<Vec<_>>(),
+            standing,
+            ids: self.ids.as_ref().map(Claim::ids),
+            root: self.root,
+            on_event: &lost,
+        };
+        create.run(directory).map_err(|error| failure(&error))
+    }
 }
 
 /// What the options say, over what the image says.
@@ -241,10 +267,14 @@ fn configure_bundle(
     matches: &ArgMatches,
     name: &str,
     caller: &Caller,
+    ids: Option<&Claim>,
     network: &Choice,
 ) -> Result<()> {
     edit(directory, |config| {
-        configure::apply(config, matches, name, directory, caller.maps.is_some(), network)?;
+        configure::apply(config, matches, name, directory, ids.is_some(), network)?;
+        if let Some((uid, gid)) = ids.filter(|ids| ids.shifts).and_then(|ids| ids.maps.outside(0, 0)) {
+            names::give(directory, uid, gid)?;
+        }
         if caller.maps.is_some() && !has_own_cgroup() && configure::drop_limits(config) {
             session.log.warning(
                 "memory, processors and processes are not limited: no cgroup is delegated to this user (cgroup v2, \

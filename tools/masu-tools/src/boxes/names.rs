@@ -4,6 +4,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::chown;
 use std::path::Path;
 
 use masu_app::{Failure, Result};
@@ -53,6 +54,23 @@ pub(super) fn add(config: &mut Value, bundle: &Path, network: &Choice) -> Result
             add_file(config, bundle, RESOLV_CONF, &without_loopback(&servers))
         }
     }
+}
+
+/// Has somebody own the files, who is root in the box.
+///
+/// # Errors
+///
+/// For a file that cannot be given away.
+pub(super) fn give(bundle: &Path, uid: u32, gid: u32) -> Result<()> {
+    for file in [HOSTS, HOSTNAME, RESOLV_CONF].map(|target| in_bundle(bundle, target)) {
+        match chown(&file, Some(uid), Some(gid)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Failure::new(format!("chown {}: {error}", file.display())));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Adds the addresses of a box to its /etc/hosts, when its network is there.

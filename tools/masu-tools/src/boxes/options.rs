@@ -104,6 +104,7 @@ fn isolation_options() -> Vec<Arg> {
             .default_value("none"),
         values("publish", "[HOSTIP:]HOSTPORT:PORT[/udp]", "Pass on what arrives at a port of this machine")
             .short('p'),
+        value("userns", "MODE", "host: this machine's ids, or the caller's for root; auto: a range of its own, for root; keep-id: the caller's at their own numbers, for users"),
         value("ns", "LIST", "Make only these namespaces, of pid, ipc, uts and cgroup, beside mount"),
         values("cap-add", "CAPABILITY", "Give a capability, or ALL"),
         values("cap-drop", "CAPABILITY", "Take a capability, or ALL"),
