@@ -109,6 +109,26 @@ fn a_kill_at_any_point_leaves_a_store_that_the_next_pull_completes() {
 }
 
 #[test]
+fn a_prune_that_is_killed_leaves_no_half_of_a_layer() {
+    let masu = Masu::new();
+    let (root, bundle) = (masu.scratch.path("root"), masu.scratch.path("bundle").display().to_string());
+    std::fs::create_dir(&root).unwrap();
+    (0..5000).for_each(|number| std::fs::write(root.join(number.to_string()), "").unwrap());
+    masu.call(&["import", &format!("rootfs:{}", root.display()), "many:1"]).good();
+    masu.bundle(&["create", "many:1", &bundle, "--pull", "never"]).good();
+    let layers = masu.scratch.path("store/snapshots/sha256");
+    let path = std::fs::read_dir(layers).unwrap().next().unwrap().unwrap().path();
+    masu.bundle(&["rm", &bundle]).good();
+    masu.call(&["rm", "many:1"]).good();
+    let mut child = masu.start(&["prune"]);
+    let entries = || std::fs::read_dir(&path).map_or(0, Iterator::count);
+    while entries() == 5000 {}
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(entries(), 0);
+}
+
+#[test]
 fn pulls_at_once_fetch_a_layer_once() {
     let image = Image::new(&[2000, 1000]);
     let fake = Fake::of_image(&image, |request, layer| {

@@ -85,6 +85,14 @@ pub(crate) fn remove_tree(path: &Path) -> Result<()> {
     .map_err(Error::file("remove", path))
 }
 
+/// The same for what is known by its name: it has none before the first part of it goes, so that a kill leaves all of it,
+/// or nothing but what `tmp` has.
+pub(super) fn remove_whole(store: &Store, path: &Path) -> Result<()> {
+    let nameless = temporary(store, "removed");
+    std::fs::rename(path, &nameless).map_err(Error::file("remove", path))?;
+    remove_tree(&nameless)
+}
+
 fn open_up(directory: &Path) -> Result<()> {
     std::fs::set_permissions(directory, Permissions::from_mode(0o700))
         .map_err(Error::file("chmod", directory))?;

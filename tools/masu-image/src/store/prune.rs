@@ -92,7 +92,7 @@ impl Store {
             let Ok(digest) = format!("{}:{name}", algorithm.name()).parse::<Digest>() else { continue };
             if !keep(&digest) {
                 *bytes += disk_usage(&path)?;
-                files::remove_tree(&path)?;
+                files::remove_whole(self, &path)?;
                 removed.push(digest);
             }
         }
