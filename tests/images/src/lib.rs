@@ -8,12 +8,14 @@ mod boxed;
 mod fake;
 mod proxy;
 mod real;
+mod tokens;
 mod world;
 
 pub use boxed::Box;
 pub use fake::{Fake, Image, Reply, Request};
 pub use proxy::Proxy;
 pub use real::{Real, Security};
+pub use tokens::Tokens;
 pub use world::World;
 
 use std::ffi::OsString;

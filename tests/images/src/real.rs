@@ -1,5 +1,6 @@
 //! Debian's registry, filled by skopeo with an image that umoci made of busybox.
 
+use crate::tokens::Tokens;
 use crate::{Scratch, run};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ pub enum Security {
     Password,
     /// Who has a certificate of the same authority, by TLS.
     Certificate,
+    /// Whom its token server gives a token to ([`Tokens`]), by plain HTTP.
+    Token,
 }
 
 /// A registry of its own, with the image `test/busybox:1`. It ends with this.
@@ -26,6 +29,7 @@ pub struct Real {
     pub host: String,
     scratch: Scratch,
     server: Child,
+    tokens: Option<Tokens>,
 }
 
 impl Real {
@@ -44,8 +48,10 @@ impl Real {
             std::fs::write(scratch.path("htpasswd"), line).unwrap();
             configuration += &format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", path("htpasswd"));
         }
+        let tokens = (security == Security::Token).then(|| Tokens::start(scratch.path("tokens")));
+        configuration.extend(tokens.iter().map(Tokens::configuration));
         configuration += &format!("http:\n  addr: {host}\n");
-        if security != Security::Plain {
+        if !matches!(security, Security::Plain | Security::Token) {
             make_certificates(&scratch);
             let clients = format!(", clientcas: [{}]", path("certs/ca.crt"));
             configuration += &format!(
@@ -59,7 +65,7 @@ impl Real {
         let mut server = Command::new("docker-registry");
         server.arg("serve").arg(scratch.path("registry.yml")).stdin(Stdio::null()).stdout(Stdio::null());
         let server = server.stderr(Stdio::null()).spawn().unwrap();
-        let this = Self { host, scratch, server };
+        let this = Self { host, scratch, server, tokens };
         this.wait();
         this.fill(security);
         this
@@ -76,7 +82,7 @@ impl Real {
     fn fill(&self, security: Security) {
         let layout = make_image(&self.scratch);
         let mut words = vec!["copy", "--quiet", "--dest-tls-verify=false"];
-        if security == Security::Password {
+        if matches!(security, Security::Password | Security::Token) {
             words.extend(["--dest-creds", "user:secret"]);
         }
         let certificates = self.client_certificates().display().to_string();
@@ -94,6 +100,12 @@ impl Real {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}/test/busybox:1", self.host)
+    }
+
+    /// The scopes that its token server was asked for, one line a request.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<String> {
+        self.tokens.as_ref().map_or_else(Vec::new, Tokens::scopes)
     }
 
     /// The folder with the certificate of who vouches for it.

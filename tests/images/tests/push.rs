@@ -154,6 +154,39 @@ fn a_token_is_asked_for_to_push_with() {
 }
 
 #[test]
+fn a_layer_is_taken_over_from_another_repository_where_a_token_is_good_for_both() {
+    let (masu, registry) = (Masu::new(), Real::start(Security::Token));
+    let call = |words: &[&str], who: &str| masu.call(&[words, &["--insecure", "--creds", who]].concat());
+    call(&["pull", &registry.name()], "user:secret").good();
+    let own = format!("{}/own/busybox:1", registry.host);
+    let mounted = call(&["push", &registry.name(), &own], "user:secret");
+    assert_eq!(mounted.stderr.matches(": mounted\n").count(), 1, "{}", mounted.stderr);
+    mounted.good();
+    let both = ["repository:own/busybox:pull,push", "repository:test/busybox:pull"];
+    let asked = registry.scopes();
+    assert!(asked.iter().any(|scopes| both.iter().all(|scope| scopes.contains(scope))), "{asked:?}");
+
+    // Who may not read the other repository sends what is in the store.
+    let theirs = format!("{}/guest/busybox:1", registry.host);
+    let sent = call(&["push", &registry.name(), &theirs], "guest:secret");
+    assert_eq!(sent.stderr.matches(": pushed\n").count(), 1, "{}", sent.stderr);
+    sent.good();
+    let other = Masu::new();
+    other.call(&["pull", "--insecure", "--creds", "guest:secret", "--quiet", &theirs]).good();
+    let refused = other.call(&["pull", "--insecure", "--creds", "guest:secret", &registry.name()]).bad();
+    assert!(refused.contains("the answer is 401"), "{refused}");
+}
+
+#[test]
+fn an_ordinary_user_pulls_and_pushes() {
+    let (masu, registry) = (Masu::of_a_user(), Real::start(Security::Plain));
+    let target = format!("{}/a/busybox:2", registry.host);
+    masu.call(&["pull", "--insecure", "--quiet", &registry.name()]).good();
+    masu.call(&["push", "--insecure", "--quiet", &registry.name(), &target]).good();
+    assert_eq!(digest_in(&target), digest_in(&registry.name()));
+}
+
+#[test]
 fn a_refusal_names_image_layer_and_cause() {
     let problem = r#"{"errors":[{"code":"DENIED","message":"read only"}]}"#;
     let fake = taking(move |_, request| (request.method == "POST").then(|| Reply::new(403, problem)));

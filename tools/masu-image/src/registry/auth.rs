@@ -66,17 +66,26 @@ fn fetch_token(
     if !is_safe {
         return Err(refuse("a token server has to be reached by https").into());
     }
-    let query = parameters([("service", asked.service), ("scope", asked.scope)]);
     let (call, url, authorization) = match credentials {
         Some(Credentials::IdentityToken(token)) => {
-            let form = parameters([("grant_type", Some("refresh_token")), ("client_id", Some("masu"))]);
-            let form = format!("{form}&{query}&{}", parameters([("refresh_token", Some(token.as_str()))]));
+            let form = parameters([
+                ("grant_type", Some("refresh_token")),
+                ("client_id", Some("masu")),
+                ("service", asked.service),
+                ("scope", asked.scope),
+                ("refresh_token", Some(token.as_str())),
+            ]);
             let call = Call { method: "POST", body: Body::Bytes(form.into_bytes()), ..Call::get(realm) };
             let call = call.header("content-type", "application/x-www-form-urlencoded".to_owned());
             (call, realm.to_owned(), None)
         }
         credentials => {
             let separator = if realm.contains('?') { '&' } else { '?' };
+            // Taking a blob over from another repository takes two scopes. OAuth separates them by spaces (RFC 6749, 3.3), a
+            // query has a parameter for each (distribution, spec/auth/token.md).
+            let scopes = asked.scope.into_iter().flat_map(str::split_whitespace);
+            let query = [("service", asked.service)].into_iter();
+            let query = parameters(query.chain(scopes.map(|scope| ("scope", Some(scope)))));
             let url = format!("{realm}{separator}{query}");
             (Call::get(realm), url, credentials.and_then(Credentials::basic))
         }
