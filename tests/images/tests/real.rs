@@ -61,7 +61,7 @@ fn an_image_in_dockers_format_is_pulled_and_shares_its_layer() {
     let blobs = std::fs::read_dir(masu.scratch.path("store/blobs/sha256")).unwrap().count();
     // One layer, two manifests, and one configuration or two.
     assert!((4..=5).contains(&blobs), "{blobs}");
-    assert!(masu.call(&["verify"]).good().contains("blobs are right"));
+    assert!(masu.call(&["verify"]).good().contains("blobs and 1 unpacked layers are right"));
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! ([`Limits`]) end what would fill disk or memory.
 
 mod attributes;
+mod compare;
 mod error;
 mod hide;
 mod ids;
@@ -24,6 +25,7 @@ mod path;
 mod tree;
 
 pub(crate) use attributes::xattrs;
+pub(crate) use compare::{Difference, compare};
 pub use error::{Error, Reason};
 pub(crate) use ids::outside_of;
 pub use ids::{IdMap, IdRange};

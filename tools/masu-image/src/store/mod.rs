@@ -16,8 +16,9 @@
 //! fetches or unpacks the same thing waits for the first one (flock(2) on the file or directory in the making, which
 //! ends with its process) and finds it done, or goes on with what a killed one left.
 //!
-//! A snapshot is flushed to the disk before it has its name, for it is never read again to see whether it is right. What
-//! is not promised: that a blob survives a power cut. `verify` tells what got lost, and the next pull fetches it.
+//! A snapshot is flushed to the disk before it has its name, for nobody but `verify` reads it again to see whether it is
+//! right; and loses its name before the first of its files is removed. What is not promised: that a blob survives a power
+//! cut. `verify` tells what got lost, and the next pull fetches it.
 
 mod blob;
 mod files;
@@ -35,6 +36,7 @@ pub(crate) use files::{list, remove_tree};
 pub use images::Image;
 pub use lease::Lease;
 pub use prune::Pruned;
+pub(crate) use snapshot::Scratch;
 pub use snapshot::SnapshotWriter;
 pub use verify::Verified;
 

@@ -66,6 +66,42 @@ impl Writer {
     }
 }
 
+/// An empty directory for a layer that is only to be looked at. It goes with this.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    directory: File,
+    path: PathBuf,
+}
+
+impl Writer {
+    /// Makes one.
+    pub(crate) fn scratch(&self) -> Result<Scratch> {
+        let path = files::temporary(self, "layer");
+        DirBuilder::new().mode(0o700).create(&path).map_err(Error::file("create", &path))?;
+        let directory = File::open(&path).map_err(Error::file("open", &path))?;
+        Ok(Scratch { directory, path })
+    }
+}
+
+impl Scratch {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsFd for Scratch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays is removed by prune.
+        files::remove_tree(&self.path).ok();
+    }
+}
+
 impl SnapshotWriter {
     /// The directory to unpack into.
     #[must_use]

@@ -5,6 +5,7 @@ use crate::digest::Hasher;
 use crate::{Algorithm, Digest, Error, Result};
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::path::PathBuf;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -51,14 +52,23 @@ impl Store {
         Ok(verified)
     }
 
-    /// Removes a blob, so that the next pull fetches it.
+    /// Removes blobs and unpacked layers, so that the next pull fetches and unpacks them. Returns the unpacked layers that
+    /// stay, each with the bundle that uses it.
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`] while somebody writes, [`Error::File`] when it cannot be removed.
-    pub fn discard_blobs(&self, blobs: &[Digest]) -> Result<()> {
+    /// [`Error::Busy`] while somebody writes, [`Error::File`] when something cannot be removed.
+    pub fn discard(&self, blobs: &[Digest], snapshots: &[Digest]) -> Result<Vec<(Digest, PathBuf)>> {
         let _lock = self.lock_alone()?;
-        blobs.iter().try_for_each(|digest| files::remove_tree(&self.blob_path(digest)))
+        blobs.iter().try_for_each(|digest| files::remove_tree(&self.blob_path(digest)))?;
+        let (leases, mut kept) = (self.leases()?, Vec::new());
+        for id in snapshots {
+            match leases.iter().find(|lease| lease.snapshots.contains(id)) {
+                Some(lease) => kept.push((id.clone(), lease.holder.clone())),
+                None => files::remove_whole(self, &self.snapshot_path(id))?,
+            }
+        }
+        Ok(kept)
     }
 
     fn hash(&self, digest: &Digest, bytes: &mut u64) -> Result<()> {

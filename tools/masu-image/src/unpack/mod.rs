@@ -10,9 +10,11 @@
 //! to what those below it have; a snapshot belongs to its chain id for the same reason. It gets its name after the blob's
 //! digest and the diff id have been found right, and after it has been flushed to the disk.
 
+mod check;
 mod follow;
 mod pipe;
 
+pub use check::{Check, Checked};
 pub(crate) use follow::Arrival;
 
 use crate::decompress::decompress;
@@ -117,12 +119,15 @@ impl<'a> Layer<'a> {
     /// The same, of an image that the store has.
     fn all_in(store: &Writer, manifest: &'a Manifest, config: &'a ImageConfig) -> Result<Vec<Self>> {
         let layers = Self::all(manifest, config)?;
-        for layer in &layers {
-            let blob = store.open_blob(&layer.descriptor.digest).map_err(Error::at(layer.place()))?;
-            layer.arrival.begin(blob);
-            layer.arrival.end(Ok(()));
-        }
+        layers.iter().try_for_each(|layer| layer.take(store).map_err(Error::at(layer.place())))?;
         Ok(layers)
+    }
+
+    /// Takes it from the store's blob.
+    fn take(&self, store: &Writer) -> Result<()> {
+        self.arrival.begin(store.open_blob(&self.descriptor.digest)?);
+        self.arrival.end(Ok(()));
+        Ok(())
     }
 
     /// How messages call it.

@@ -1,7 +1,12 @@
 //! `masu image prune` and `masu image verify`: the store itself.
 
+use std::collections::BTreeSet;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use masu_app::{Failure, Result};
+use masu_image::rootless::Standing;
+use masu_image::unpack::{Check, Checked};
+use masu_image::{Digest, Store};
 use serde_json::json;
 
 use super::arguments::{self, Format};
@@ -21,7 +26,11 @@ pub(super) fn verify_command() -> Command {
     let repair = Arg::new("repair").long("repair").action(ArgAction::SetTrue);
     Command::new("verify")
         .about("Read everything again and compare it with its digests")
-        .arg(repair.help("Remove what is broken, so that the next pull fetches it"))
+        .before_help(
+            "Layers that are unpacked are unpacked once more and compared, file by file: there has to be room for the \
+             largest of them.",
+        )
+        .arg(repair.help("Remove what is broken, so that the next pull brings it again"))
         .args(arguments::common())
 }
 
@@ -54,33 +63,78 @@ pub(super) fn prune(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
 /// Reads everything again.
 pub(super) fn verify(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
     let store = arguments::store(matches)?;
+    let standing = enter(session)?;
     let verified =
         store.verify(|blob| session.log.debug(&format!("read {blob}"))).map_err(|error| failure(&error))?;
-    let problems: Vec<String> = verified.problems.iter().map(ToString::to_string).collect();
+    let broken = verified.broken.iter().cloned().collect();
+    let checked = check(session, &store, &standing, &broken)?;
+    let problems = verified.problems.iter().chain(&checked.problems);
+    let problems: Vec<String> = problems.map(ToString::to_string).collect();
     match arguments::format(matches) {
         Format::Json => arguments::print_json(&json!({
             "blobs": verified.blobs,
             "bytes": verified.bytes,
+            "snapshots": checked.right,
             "problems": problems,
         }))?,
         Format::Table => {
             let lines = problems.iter().map(|problem| format!("{problem}\n")).collect::<String>();
-            let sum = format!("{} blobs are right: {}\n", verified.blobs, table::size(verified.bytes));
-            output::print(&(lines + &sum))?;
+            let (blobs, layers) = (verified.blobs, checked.right);
+            let sum = table::size(verified.bytes);
+            output::print(&format!("{lines}{blobs} blobs and {layers} unpacked layers are right: {sum}\n"))?;
         }
         Format::Quiet => {}
     }
-    let repairs = matches.get_flag("repair") && !verified.broken.is_empty();
-    if repairs {
-        store.discard_blobs(&verified.broken).map_err(|error| failure(&error))?;
+    if problems.is_empty() {
+        return Ok(());
     }
-    let hint = match repairs {
-        true => "masu image pull fetches what was removed",
-        false => "masu image verify --repair removes what is broken, and masu image pull fetches it again",
+    let hint = if matches.get_flag("repair") {
+        repair(&store, &verified.broken, &checked.damaged)?
+    } else {
+        "masu image verify --repair removes what is broken, and masu image pull brings it again".to_owned()
     };
     match problems.len() {
-        0 => Ok(()),
         1 => Err(Failure::with_hint("1 problem in the store", hint)),
         several => Err(Failure::with_hint(format!("{several} problems in the store"), hint)),
     }
+}
+
+/// Compares unpacked layers with their archives, for which they are unpacked again, beside.
+fn check(
+    session: &Session<'_>,
+    store: &Store,
+    standing: &Standing,
+    broken: &BTreeSet<Digest>,
+) -> Result<Checked> {
+    if !store.path().exists() {
+        return Ok(Checked::default());
+    }
+    let writer = match store.writer() {
+        Ok(writer) => writer,
+        Err(error) => {
+            session.log.warning(&format!("unpacked layers are not looked at: {error}"));
+            return Ok(Checked::default());
+        }
+    };
+    let look = || {
+        let mut check = Check::new(&writer, standing, broken);
+        for image in writer.images()? {
+            session.log.debug(&format!("compare the unpacked layers of {}", image.name));
+            check.image(&image)?;
+        }
+        check.end()
+    };
+    look().map_err(|error| failure(&error))
+}
+
+/// Removes what is broken, and says what is to be done then.
+fn repair(store: &Store, blobs: &[Digest], layers: &[Digest]) -> Result<String> {
+    let kept = store.discard(blobs, layers).map_err(|error| failure(&error))?;
+    Ok(match kept.first() {
+        None => "masu image pull brings what was removed".to_owned(),
+        Some((layer, bundle)) => format!(
+            "the unpacked layer {layer} is in use: masu bundle rm {}, then masu image verify --repair",
+            bundle.display()
+        ),
+    })
 }
