@@ -40,7 +40,8 @@ impl<'a, T> Samples<'a, T> {
     pub(super) fn row(&self, name: &str, what: usize, time: impl Fn(&T) -> Duration) -> Row {
         let values = self.iter().filter(|(turn, blocks)| turn.what == what && !blocks.is_empty());
         let values = values.map(|(turn, blocks)| {
-            Value::of_times(turn.contender.name, blocks.iter().flatten().map(&time).collect())
+            let blocks: Vec<Vec<_>> = blocks.iter().map(|block| block.iter().map(&time).collect()).collect();
+            Value::of_blocks(turn.contender.name, &blocks)
         });
         Row::new(name, "ms", values.collect())
     }

@@ -43,12 +43,15 @@ pub(super) struct Value {
     /// How often it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) samples: Option<usize>,
+    /// The same figure of each round by itself, where all took turns round by round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) rounds: Vec<f64>,
 }
 
 impl Value {
     /// A figure that has no distribution.
     pub(super) fn exact(runtime: &str, value: f64) -> Self {
-        Self { runtime: runtime.to_owned(), value, p99: None, samples: None }
+        Self { runtime: runtime.to_owned(), value, p99: None, samples: None, rounds: Vec::new() }
     }
 
     /// Milliseconds: the median and, of a hundred or more, what the slowest in a hundred take.
@@ -61,7 +64,20 @@ impl Value {
             value: milliseconds(count / 2).unwrap_or_default(),
             p99: milliseconds(count * 99 / 100).filter(|_| count >= 100),
             samples: Some(count),
+            rounds: Vec::new(),
         }
+    }
+
+    /// The same of several blocks, each of one round.
+    pub(super) fn of_blocks(runtime: &str, blocks: &[Vec<Duration>]) -> Self {
+        let rounds = blocks.iter().map(|block| median(block).as_secs_f64() * 1e3).collect();
+        Self { rounds, ..Self::of_times(runtime, blocks.concat()) }
+    }
+
+    /// How much more it is than another one of the same runtime, that took turns with it.
+    pub(super) fn added_to(&self, other: &Self) -> Self {
+        let rounds = self.rounds.iter().zip(&other.rounds).map(|(more, less)| more - less).collect();
+        Self { rounds, ..Self::exact(&self.runtime, self.value - other.value) }
     }
 }
 
@@ -83,6 +99,30 @@ impl Row {
         let other = self.value(runtime)?;
         // A difference of two medians can be nothing, or less.
         (other > 0.0).then_some(self.value("masu")? / other)
+    }
+
+    /// The middle half of what [`ratio`](Self::ratio) is in each round by itself. Neighbours in time are compared: what
+    /// makes a whole round slow is in both.
+    pub(super) fn ratio_spread(&self, runtime: &str) -> Option<Spread> {
+        let (own, other) = (self.of("masu")?, self.of(runtime)?);
+        Spread::of(own.rounds.iter().zip(&other.rounds).map(|(own, other)| own / other))
+    }
+}
+
+/// Where the middle half of some figures lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Spread {
+    /// Of four figures or more; of fewer nothing can be said.
+    pub(super) fn of(figures: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut figures: Vec<f64> = figures.filter(|figure| figure.is_finite()).collect();
+        figures.sort_unstable_by(f64::total_cmp);
+        let last = figures.len().checked_sub(1).filter(|last| *last >= 3)?;
+        Some(Self { low: *figures.get(last / 4)?, high: *figures.get(last - last / 4)? })
     }
 }
 
@@ -127,6 +167,27 @@ mod tests {
         let value = Value::of_times("masu", times(200));
         assert_eq!((value.value, value.p99, value.samples), (101.0, Some(199.0), Some(200)));
         assert_eq!(Value::of_times("masu", times(99)).p99, None);
+    }
+
+    #[test]
+    fn each_round_is_held_against_its_neighbour() {
+        let block = |time| vec![Duration::from_millis(time); 3];
+        let of = |runtime, times: [u64; 5]| Value::of_blocks(runtime, &times.map(block));
+        // Both are slow in the fourth round; in the second masu alone is.
+        let values = vec![of("masu", [2, 8, 2, 20, 2]), of("crun", [4, 4, 4, 40, 4])];
+        let row = Row::new("run", "ms", values);
+        assert_eq!(row.value("masu"), Some(2.0));
+        assert_eq!(row.ratio_spread("crun"), Some(Spread { low: 0.5, high: 0.5 }));
+        assert_eq!(row.ratio_spread("runc"), None);
+        let added = row.of("crun").unwrap().added_to(row.of("masu").unwrap());
+        assert_eq!((added.value, added.rounds), (2.0, vec![2.0, -4.0, 2.0, 20.0, 2.0]));
+    }
+
+    #[test]
+    fn of_three_figures_no_half_is_the_middle() {
+        assert_eq!(Spread::of([1.0, 2.0, 3.0].into_iter()), None);
+        let eight = [8.0, 1.0, 7.0, 2.0, 6.0, 3.0, 5.0, 4.0, f64::NAN];
+        assert_eq!(Spread::of(eight.into_iter()), Some(Spread { low: 2.0, high: 7.0 }));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Whether the machine did anything else meanwhile. What it did is in the figures then, and nobody can tell them apart.
 
-use super::figures::median;
 use anyhow::{Context, Result};
 use std::time::{Duration, Instant};
 
@@ -8,8 +7,6 @@ use std::time::{Duration, Instant};
 pub(super) const IDLE: Duration = Duration::from_secs(1);
 /// Ticks of 10 ms, over all processors, that may be spent on others in one [`IDLE`]: a timer here, a kernel thread there.
 const TICKS_MAX: u64 = 2;
-/// The middle blocks of the same program may differ by so much of their median.
-const SPREAD_MAX: f64 = 0.12;
 
 /// Waits until the machine is idle for a while, and tells whether it was.
 pub(super) fn rest() -> Result<bool> {
@@ -42,27 +39,6 @@ fn parse_busy_ticks(stat: &str) -> Option<u64> {
     Some(user + nice + system + irq + softirq + steal)
 }
 
-/// How far the blocks of one program differ: the middle half of their medians, as a part of the median of all.
-pub(super) fn spread(blocks: &[Vec<Duration>]) -> f64 {
-    let mut medians: Vec<_> = blocks.iter().map(|block| median(block)).collect();
-    medians.sort_unstable();
-    let at = |part: usize| medians.get(medians.len() * part / 4).copied().unwrap_or_default();
-    let middle = median(&medians).as_secs_f64();
-    if middle > 0.0 { (at(3).saturating_sub(at(1))).as_secs_f64() / middle } else { 0.0 }
-}
-
-/// The sentence for a program whose blocks differ by too much.
-pub(super) fn judge_spread(what: &str, blocks: &[Vec<Duration>]) -> Option<String> {
-    let spread = spread(blocks);
-    (spread > SPREAD_MAX).then(|| {
-        format!(
-            "{what}: the middle half of its blocks differ by {:.0} % of their median, where {:.0} % are usual at most",
-            spread * 100.0,
-            SPREAD_MAX * 100.0
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,13 +48,5 @@ mod tests {
         let stat = "cpu  10 20 30 4000 500 60 70 80 9 9\ncpu0 1 2 3 4 5 6 7 8 0 0\n";
         assert_eq!(parse_busy_ticks(stat), Some(270));
         assert_eq!(parse_busy_ticks("cpu0 1 2 3\n"), None);
-    }
-
-    #[test]
-    fn one_bad_block_is_no_noise_and_many_are() {
-        let blocks = |times: [u64; 8]| times.map(|time| vec![Duration::from_micros(time); 3]).to_vec();
-        assert_eq!(judge_spread("spawn", &blocks([100, 100, 101, 100, 100, 400, 100, 99])), None);
-        let text = judge_spread("spawn", &blocks([100, 140, 101, 90, 100, 150, 160, 99])).unwrap();
-        assert!(text.starts_with("spawn: the middle half of its blocks differ by "), "{text}");
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn comparison(baseline: &Figures, figures: &Figures) -> String {
 
 /// The aims for a terminal.
 pub(super) fn aims(figures: &Figures) -> String {
-    let line = |line: &aims::Line| format!("{:72} {:>8}  {}\n", line.aim, line.measured, line.verdict);
+    let line = |line: &aims::Line| format!("{:72} {:>22}  {}\n", line.aim, line.measured, line.verdict);
     aims::lines(figures).iter().map(line).collect()
 }
 
@@ -146,7 +146,8 @@ fn markdown(figures: &Figures) -> String {
              first of each left out; cold: each after a second in which the machine did nothing else. All in a mount \
              namespace with the cgroup v1 hierarchies alone, since crun refuses a hybrid layout. `spawn` is an empty \
              program without a runtime: what no runtime can save. `added by` is the difference of two medians that were \
-             measured in turns. Memory is the largest process of the runtime itself, by VmHWM; of an idle init, Rss.\n\n";
+             measured in turns. In brackets behind a ratio is where the middle half of the rounds lies, each held against its \
+             neighbours in time; an aim with rounds on both sides of it is too close to tell. Memory is the largest process of the runtime itself, by VmHWM; of an idle init, Rss.\n\n";
     text += "## Aims\n\n| masu's | measured | |\n|---|--:|---|\n";
     for line in aims::lines(figures) {
         text += &format!("| {} | {} | {} |\n", line.aim, line.measured, line.verdict);

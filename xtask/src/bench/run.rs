@@ -3,7 +3,6 @@
 use super::blocks::{self, BLOCK, Samples, Turn, after_rest, turns};
 use super::contender::{Bundle, Contender};
 use super::figures::{ANY, Row, Value, median};
-use super::noise;
 use super::section::{Field, Findings};
 use super::variant::{PLAIN, Variant};
 use anyhow::{Context, Result};
@@ -32,15 +31,14 @@ pub(super) fn spawn(field: &Field, findings: &mut Findings) -> Result<Vec<Row>> 
         hot.push(block);
         std::thread::sleep(Duration::from_millis(50));
     }
-    findings.noise.extend(noise::judge_spread("spawn, hot", &hot));
     let cold = (0..COLD_RUNS).map(|_| after_rest(once)).collect::<Result<Vec<_>>>()?;
     let disturbed = cold.iter().filter(|(_, calm)| !calm).count();
     if disturbed > COLD_RUNS / 2 {
         findings.noise.push(format!("spawn, cold: the machine had work in {disturbed} of {COLD_RUNS} rests"));
     }
-    let cold = cold.into_iter().map(|(time, _)| time).collect();
-    let row = |name, times| Row::new(name, "ms", vec![Value::of_times(ANY, times)]);
-    Ok(vec![row("spawn, hot", hot.concat()), row("spawn, cold", cold)])
+    let cold: Vec<_> = cold.into_iter().map(|(time, _)| vec![time]).collect();
+    let row = |name, blocks: &[_]| Row::new(name, "ms", vec![Value::of_blocks(ANY, blocks)]);
+    Ok(vec![row("spawn, hot", &hot), row("spawn, cold", &cold)])
 }
 
 /// One `run`, and what its processes took.
@@ -55,18 +53,13 @@ pub(super) fn plain(contender: &Contender) -> Result<Bundle> {
 }
 
 /// `run`, hot, with the processor time and the page faults of all its processes.
-pub(super) fn hot(field: &Field, findings: &mut Findings) -> Result<Vec<Row>> {
+pub(super) fn hot(field: &Field, _: &mut Findings) -> Result<Vec<Row>> {
     let samples = blocks::hot(turns(&field.contenders, |_| true), ROUNDS, BLOCK, |turn| {
         let mut run = turn.contender.run(&plain(turn.contender)?)?;
         let before = Used::by_children()?;
         let wall = turn.contender.time(&mut run)?;
         Ok(Run { wall, used: Used::by_children()?.since(before) })
     })?;
-    for (turn, blocks) in samples.iter().filter(|(turn, _)| !turn.contender.is_runtime()) {
-        let walls: Vec<Vec<_>> =
-            blocks.iter().map(|block| block.iter().map(|run| run.wall).collect()).collect();
-        findings.noise.extend(noise::judge_spread(&format!("{}, hot", turn.contender.name), &walls));
-    }
     let mean = |name: &str, unit: &str, of: &dyn Fn(Used) -> f64| {
         let values = samples.iter().map(|(turn, blocks)| {
             let runs: Vec<_> = blocks.iter().flatten().map(|run| of(run.used)).collect();
@@ -104,8 +97,7 @@ pub(super) fn busybox(field: &Field, _: &mut Findings) -> Result<Vec<Row>> {
 pub(super) fn parallel(field: &Field, _: &mut Findings) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for count in AT_ONCE {
-        // The first of the rounds is thrown away with the block that it is.
-        let samples = blocks::hot(turns(&field.contenders, |_| true), 1, AT_ONCE_ROUNDS + 1, |turn| {
+        let samples = blocks::hot(turns(&field.contenders, |_| true), AT_ONCE_ROUNDS, 2, |turn| {
             at_once(turn.contender, count)
         })?;
         rows.push(samples.row(&format!("{count} runs at once"), 0, |time| *time));
@@ -168,10 +160,7 @@ pub(super) fn compare(
 fn added(name: &str, samples: &Samples<'_, Duration>) -> Row {
     let of = |what| samples.row("", what, |time: &Duration| *time);
     let (plain, other) = (of(0), of(1));
-    let values = other
-        .values
-        .iter()
-        .filter_map(|value| Some(Value::exact(&value.runtime, value.value - plain.value(&value.runtime)?)));
+    let values = other.values.iter().filter_map(|value| Some(value.added_to(plain.of(&value.runtime)?)));
     Row::new(&format!("run, added by {name}"), "ms", values.collect())
 }
 
