@@ -180,7 +180,7 @@ fn every_field_of_the_upper_sections_arrives() {
     let config = parse_config(COMPLETE.as_bytes()).unwrap();
     assert_eq!((config.root.path.as_str(), config.root.readonly), ("/r", true));
     assert_eq!((config.hostname, config.domainname), (Some("h".into()), Some("d".into())));
-    assert_eq!(config.annotations, [("".into(), "empty".into()), ("k".into(), "v".into())].into());
+    assert_eq!(config.annotations, [("empty".into(), "".into()), ("k".into(), "v".into())].into());
     let [tmpfs, bind, proc] = config.mounts.as_slice() else { panic!("three mounts") };
     assert_eq!((tmpfs.destination.as_str(), tmpfs.fs_type.as_deref()), ("/rel/../x", Some("tmpfs")));
     assert_eq!((tmpfs.options.attr.attr_set(), tmpfs.options.flags), (0x11, MountFlags::RDONLY));

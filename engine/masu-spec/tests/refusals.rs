@@ -215,6 +215,7 @@ fn an_illegal_value_of_the_upper_sections_is_refused() {
         ("/hostname", json!(long), "hostname: is 65 bytes long, more than the kernel's 64"),
         ("/domainname", json!(long), "domainname: is 65 bytes long, more than the kernel's 64"),
         ("/hostname", json!("a\0"), "hostname: holds a NUL byte"),
+        ("/annotations", json!({"a": "", "": "x"}), "annotations[\"\"]: the key is empty"),
     ]);
 }
 

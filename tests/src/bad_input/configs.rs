@@ -179,6 +179,13 @@ const WRONG: &[Wrong] = &[
         &["uts"],
     ),
     Wrong(
+        "an annotation without a key",
+        |c| {
+            c.set("/annotations", json!({"": "x"}));
+        },
+        &["annotations[\"\"]"],
+    ),
+    Wrong(
         "an unknown rlimit",
         |c| {
             c.set("/process/rlimits/0/type", "RLIMIT_NOPE");

@@ -49,6 +49,7 @@ pub(super) const MESSAGES: &[(&str, &str)] = &[
         "masu: linux.namespaces[5].type: unknown namespace \"netz\"\nhint: the namespaces are cgroup, ipc, mount, network, pid, time, user and uts",
     ),
     ("a namespace type twice", "masu: linux.namespaces[5].type: uts is given already at linux.namespaces[3]"),
+    ("an annotation without a key", "masu: annotations[\"\"]: the key is empty"),
     (
         "an unknown rlimit",
         "masu: process.rlimits[0].type: unknown resource limit \"RLIMIT_NOPE\"\nhint: the names are those of getrlimit(2), such as RLIMIT_NOFILE",

@@ -14,6 +14,7 @@ mod scheduling;
 mod seccomp;
 mod sysctl;
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -82,7 +83,7 @@ fn config(raw: schema::Config<'_>) -> Result<Config<'_>, ConfigError> {
         hostname: uts_name(raw.hostname, &root.field("hostname"))?,
         domainname: uts_name(raw.domainname, &root.field("domainname"))?,
         hooks: hooks::hooks(raw.hooks.unwrap_or_default(), &root.field("hooks"))?,
-        annotations: raw.annotations.unwrap_or_default(),
+        annotations: annotations(raw.annotations.unwrap_or_default(), &root.field("annotations"))?,
         mounts: mounts::mounts(raw.mounts.unwrap_or_default(), &root.field("mounts"), &mut warnings)?,
         linux: linux::linux(raw.linux.unwrap_or_default(), &root.field("linux"), &mut warnings)?,
         warnings,
@@ -116,6 +117,17 @@ fn oci_version<'a>(version: Option<Str<'a>>, at: &Path<'_>) -> Result<Str<'a>, C
         ));
     }
     Ok(version)
+}
+
+/// The specification's "Annotations": any texts, but no key without a name.
+fn annotations<'a>(
+    annotations: BTreeMap<Str<'a>, Str<'a>>,
+    at: &Path<'_>,
+) -> Result<BTreeMap<Str<'a>, Str<'a>>, ConfigError> {
+    if annotations.contains_key("") {
+        return Err(at.key("").illegal("the key is empty"));
+    }
+    Ok(annotations)
 }
 
 fn root_section<'a>(raw: schema::Root<'a>, at: &Path<'_>) -> Result<Root<'a>, ConfigError> {
