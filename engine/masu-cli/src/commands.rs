@@ -254,7 +254,8 @@ static KILL: Command = Command {
         ID,
         Arg {
             name: "SIGNAL",
-            help: "Name, with or without SIG, or number (default: SIGTERM)",
+            help: "Name, with or without SIG, or number (default: what the annotation \
+                   org.opencontainers.image.stopSignal names, or SIGTERM)",
             required: false,
             repeatable: false,
         },

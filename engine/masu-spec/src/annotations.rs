@@ -1,4 +1,5 @@
-//! Annotations that change what is done: crun's, which podman and others set. Their meaning is that of crun's manual page.
+//! Annotations that change what is done: one of the specification's, and crun's, which podman and others set. The meaning
+//! of those is that of crun's manual page.
 
 /// crun's: the mount option that `linux.mountLabel` becomes; `context` by default.
 pub const MOUNT_CONTEXT_TYPE: &str = "run.oci.mount_context_type";
@@ -18,7 +19,10 @@ pub const HOOKS_STDOUT: &str = "run.oci.hooks.stdout";
 /// The same for their standard error.
 pub const HOOKS_STDERR: &str = "run.oci.hooks.stderr";
 
-/// What the names of all of them begin with: `features` tells it to whoever takes annotations from strangers.
+/// The specification's own: the signal that ends the container. `kill` sends it to whoever names no other.
+pub const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
+
+/// What the names of crun's begin with: `features` tells it to whoever takes annotations from strangers.
 pub(crate) const PREFIX: &str = "run.oci.";
 
 /// The cgroup below the container's that its process is in, and divides as it likes.

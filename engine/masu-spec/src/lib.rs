@@ -36,7 +36,7 @@ mod write;
 
 pub use annotations::{
     DELEGATE_CGROUP, HOOKS_STDERR, HOOKS_STDOUT, KEEP_ORIGINAL_GROUPS, MOUNT_CONTEXT_TYPE, PIDFD_RECEIVER,
-    SECCOMP_FAIL_UNKNOWN, SECCOMP_RECEIVER,
+    SECCOMP_FAIL_UNKNOWN, SECCOMP_RECEIVER, STOP_SIGNAL,
 };
 pub use capabilities::{CAPABILITY_NAMES, Capabilities, capability_name, capability_number};
 pub use check::{parse_config, parse_mounts, parse_process, parse_resources, unknown_resources};

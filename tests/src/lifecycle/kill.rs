@@ -1,6 +1,11 @@
 //! `kill`.
 
+use serde_json::json;
+
 use crate::harness::{Bench, Check, Container, Need, Suite, ensure_eq, host};
+
+/// The annotation for an image's signal.
+const STOP_SIGNAL: &str = "org.opencontainers.image.stopSignal";
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
@@ -13,10 +18,31 @@ pub(crate) fn add(suite: &mut Suite) {
         ("2", "INT"),
     ] {
         suite.case(format!("`kill ID {signal}` sends SIG{name}"), move |bench| {
-            sends(bench, Some(signal), name)
+            sends(bench, None, Some(signal), name)
         });
     }
-    suite.case("`kill ID` sends SIGTERM", |bench| sends(bench, None, "TERM"));
+    suite.case("`kill ID` sends SIGTERM", |bench| sends(bench, None, None, "TERM"));
+    suite.masu_only("`kill ID` sends the signal that the image names", |bench| {
+        for (value, name) in [("SIGUSR1", "USR1"), ("2", "INT"), ("", "TERM")] {
+            sends(bench, Some(value), None, name)?;
+        }
+        sends(bench, Some("SIGUSR1"), Some("HUP"), "HUP")
+    });
+    suite.masu_only("`kill ID` of an image whose signal is none is refused, and leaves it running", |bench| {
+        let container = bench.sleeper(|config| {
+            config.set("/annotations", json!({STOP_SIGNAL: "SIGSTOPPED"}));
+        })?;
+        let output = container.call("kill").output()?.fails_with(1, &[])?;
+        let message = "masu: annotations[\"org.opencontainers.image.stopSignal\"]: unknown signal \"SIGSTOPPED\"\n\
+                       hint: name a signal behind the id\n";
+        ensure_eq!(output.stderr, message);
+        ensure_eq!(container.status()?, "running");
+        Ok(())
+    });
+    ends(suite);
+}
+
+fn ends(suite: &mut Suite) {
     suite.case("`kill` of a stopped container says that it is not running", |bench| {
         let container = bench.sleeper(|_| {})?;
         container.stop()?;
@@ -65,8 +91,11 @@ pub(crate) fn add(suite: &mut Suite) {
     });
 }
 
-fn trapping<'b>(bench: &'b Bench<'_>) -> Check<(Container<'b>, std::path::PathBuf)> {
+fn trapping<'b>(bench: &'b Bench<'_>, image: Option<&str>) -> Check<(Container<'b>, std::path::PathBuf)> {
     let mut bundle = bench.bundle()?;
+    if let Some(value) = image {
+        bundle.config.set("/annotations", json!({STOP_SIGNAL: value}));
+    }
     let script = "for s in TERM USR1 HUP INT; do trap \"echo $s > /run/got\" $s; done
         echo ready > /run/ready; while :; do sleep 1000 & wait; done";
     bundle.config.writable().shell(script);
@@ -77,8 +106,9 @@ fn trapping<'b>(bench: &'b Bench<'_>) -> Check<(Container<'b>, std::path::PathBu
     Ok((container, got))
 }
 
-fn sends(bench: &Bench<'_>, signal: Option<&str>, name: &str) -> Check {
-    let (container, got) = trapping(bench)?;
+/// Whether a container, whose image may name a signal, gets the one of `name`.
+fn sends(bench: &Bench<'_>, image: Option<&str>, signal: Option<&str>, name: &str) -> Check {
+    let (container, got) = trapping(bench, image)?;
     let output = container.call("kill").args(signal).succeeds()?;
     ensure_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
     host::until("the signal arrives", || Ok(got.exists() && !host::read_trimmed(&got)?.is_empty()))?;
