@@ -320,6 +320,19 @@ const LAWS_OF_CREATE: &[Law] = &[
             && (walk.count(mapped) == 0 || walk.ordered(forks, mapped))
             && walk.plan.id_maps.is_some() == (walk.count(mapped) == 1)
     }),
+    // The root of its mqueue would be nobody's.
+    ("in a user namespace a new ipc namespace is made by one of its users", |walk| {
+        let in_user_namespace = (walk.case.new | walk.case.joined).contains(Namespaces::USER);
+        let makes = |step: &Step<'_>| match step {
+            Step::Unshare { namespaces } | Step::Fork { namespaces, .. } => {
+                namespaces.contains(Namespaces::IPC)
+            }
+            _ => false,
+        };
+        let (becomes, makes) = (walk.all(|step| matches!(step, Step::ChangeIdentity(_))), walk.all(makes));
+        !in_user_namespace
+            || makes.first().is_none_or(|place| becomes.first().is_some_and(|first| first < place))
+    }),
     // The clocks of a namespace with a process in it cannot be set, time_namespaces(7).
     ("the clocks of a time namespace are set between its making and the fork that enters it", |walk| {
         let makes = |step: &Step<'_>| match step {

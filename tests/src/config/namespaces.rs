@@ -264,6 +264,15 @@ fn maps(suite: &mut Suite) {
         })
         .needs(&[Need::Ids]);
     suite
+        .case("in a user namespace the queues of a new ipc namespace are root's", |bench| {
+            let text = bench.inside("stat -c %u:%g /dev/mqueue", |config| {
+                config.user_namespace();
+            })?;
+            ensure_eq!(text, "0:0");
+            Ok(())
+        })
+        .needs(&[Need::Ids]);
+    suite
         .case("a user namespace leaves the owners of the root's files as they are", |bench| {
             let mut bundle = bench.bundle()?;
             std::os::unix::fs::chown(bundle.inside("opt"), Some(100_007), Some(100_008))?;

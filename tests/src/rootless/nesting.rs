@@ -131,7 +131,7 @@ fn switched_off(bench: &mut Bench<'_>) -> Check {
     refused(
         bench,
         output,
-        "linux.namespaces: make the namespaces user, pid, mount, ipc, uts: clone3: no space left on device (ENOSPC)\n\
+        "linux.namespaces: make the namespaces user, pid, mount, uts: clone3: no space left on device (ENOSPC)\n\
              hint: user namespaces are switched off here: as root, sysctl user.max_user_namespaces=10000",
     )
 }

@@ -28,6 +28,8 @@ pub(super) struct Shape {
     pub(super) join_last: Namespaces,
     /// New with the fork, if there is one.
     pub(super) fork: Option<Namespaces>,
+    /// New behind it, when the process is root of its user namespace.
+    pub(super) last: Namespaces,
 }
 
 /// Whether the engine has the privileges of the namespaces' owner, or gets them from the user namespace that it joins.
@@ -36,7 +38,12 @@ pub(super) fn shape(new: Namespaces, joined: Namespaces, privileged: bool) -> Sh
     // clocks of a time namespace are set before anything is in it.
     let new = new - Namespaces::CGROUP - Namespaces::TIME;
     let late = if privileged || !joined.contains(Namespaces::USER) { Namespaces::USER } else { joined };
-    let shape = Shape { clone: new, join_first: joined - late, join_last: joined & late, fork: None };
+    // The kernel makes the root of mqueue with an ipc namespace. It belongs to who makes that: in a user namespace to
+    // nobody, as long as its maker is not one of its users.
+    let user = (new | joined).contains(Namespaces::USER);
+    let last = if user { new & Namespaces::IPC } else { Namespaces::empty() };
+    let new = new - last;
+    let shape = Shape { clone: new, join_first: joined - late, join_last: joined & late, fork: None, last };
     let staged = new.contains(Namespaces::USER) || joined.intersects(Namespaces::USER | Namespaces::PID);
     if staged { Shape { clone: Namespaces::empty(), fork: Some(new), ..shape } } else { shape }
 }
@@ -101,6 +108,9 @@ pub(super) fn plan(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     if (new | joined).contains(Namespaces::USER) {
         become_root(plan, &linux.uid_mappings, &linux.gid_mappings)?;
     }
+    if !shape.last.is_empty() {
+        plan.push(Origin::Field("linux.namespaces"), &Step::Unshare { namespaces: shape.last })?;
+    }
     Ok(())
 }
 
@@ -154,24 +164,28 @@ mod tests {
     const USER: Namespaces = Namespaces::USER;
     const PID: Namespaces = Namespaces::PID;
     const MOUNT: Namespaces = Namespaces::MOUNT;
+    const IPC: Namespaces = Namespaces::IPC;
     const NONE: Namespaces = Namespaces::empty();
 
     #[test]
     fn the_shape_follows_from_what_is_new_and_what_is_joined() {
         let cgroup = Namespaces::CGROUP;
         let table = [
-            // new, joined, privileged -> clone, join first, join last, fork
-            (PID | MOUNT | NET | cgroup, NONE, true, PID | MOUNT | NET, NONE, NONE, None),
-            (PID | MOUNT, NET, true, PID | MOUNT, NET, NONE, None),
-            (MOUNT, NET | PID, true, NONE, NET | PID, NONE, Some(MOUNT)),
-            (USER | PID | MOUNT, NONE, true, NONE, NONE, NONE, Some(USER | PID | MOUNT)),
-            (USER | PID | MOUNT, NET, true, NONE, NET, NONE, Some(USER | PID | MOUNT)),
-            (PID | MOUNT, USER | NET, true, NONE, NET, USER, Some(PID | MOUNT)),
-            (PID | MOUNT, USER | NET, false, NONE, NONE, USER | NET, Some(PID | MOUNT)),
-            (NONE, NONE, true, NONE, NONE, NONE, None),
+            // new, joined, privileged -> clone, join first, join last, fork, last
+            (PID | MOUNT | NET | cgroup, NONE, true, PID | MOUNT | NET, NONE, NONE, None, NONE),
+            (PID | MOUNT, NET, true, PID | MOUNT, NET, NONE, None, NONE),
+            (MOUNT, NET | PID, true, NONE, NET | PID, NONE, Some(MOUNT), NONE),
+            (USER | PID | MOUNT, NONE, true, NONE, NONE, NONE, Some(USER | PID | MOUNT), NONE),
+            (USER | PID | MOUNT, NET, true, NONE, NET, NONE, Some(USER | PID | MOUNT), NONE),
+            (PID | MOUNT, USER | NET, true, NONE, NET, USER, Some(PID | MOUNT), NONE),
+            (PID | MOUNT, USER | NET, false, NONE, NONE, USER | NET, Some(PID | MOUNT), NONE),
+            (NONE, NONE, true, NONE, NONE, NONE, None, NONE),
+            (USER | MOUNT | IPC, NONE, true, NONE, NONE, NONE, Some(USER | MOUNT), IPC),
+            (PID | IPC, USER, true, NONE, NONE, USER, Some(PID), IPC),
+            (PID | IPC, NONE, true, PID | IPC, NONE, NONE, None, NONE),
         ];
-        for (new, joined, privileged, clone, join_first, join_last, fork) in table {
-            let expected = Shape { clone, join_first, join_last, fork };
+        for (new, joined, privileged, clone, join_first, join_last, fork, last) in table {
+            let expected = Shape { clone, join_first, join_last, fork, last };
             assert_eq!(shape(new, joined, privileged), expected, "{new:?} {joined:?} {privileged}");
         }
     }
