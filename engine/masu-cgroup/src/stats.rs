@@ -27,8 +27,32 @@ pub struct Stats {
     pub hugetlb: BTreeMap<String, HugetlbStats>,
     /// Not a cgroup's matter: for the caller to fill, and an empty object without it.
     pub intel_rdt: masu_resctrl::Stats,
-    /// runc fills it for interfaces it made itself, that is never: null.
-    pub network_interfaces: Option<Vec<()>>,
+    /// For the caller to fill too; null without. runc has it for interfaces that it made itself, which it never does.
+    pub network_interfaces: Option<Vec<NetworkInterface>>,
+}
+
+/// What an interface has carried since it was made, as seen from the container. runc's names begin with a capital.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NetworkInterface {
+    /// What it is called in the container.
+    pub name: String,
+    /// Bytes that came in.
+    pub rx_bytes: u64,
+    /// Packets that came in.
+    pub rx_packets: u64,
+    /// Packets that came in damaged.
+    pub rx_errors: u64,
+    /// Packets that came in and were dropped.
+    pub rx_dropped: u64,
+    /// Bytes that went out.
+    pub tx_bytes: u64,
+    /// Packets that went out.
+    pub tx_packets: u64,
+    /// Packets that could not go out.
+    pub tx_errors: u64,
+    /// Packets that were dropped on their way out.
+    pub tx_dropped: u64,
 }
 
 /// `cpu`.

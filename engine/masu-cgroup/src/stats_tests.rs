@@ -17,6 +17,19 @@ fn nothing_used_is_printed_as_runc_prints_it() {
 }
 
 #[test]
+fn the_names_of_a_networks_figures_are_runcs() {
+    let interface =
+        NetworkInterface { name: "eth0".into(), rx_bytes: 1, tx_dropped: 2, ..Default::default() };
+    assert_eq!(
+        serde_json::to_string(&interface).expect("serialize"),
+        concat!(
+            r#"{"Name":"eth0","RxBytes":1,"RxPackets":0,"RxErrors":0,"RxDropped":0,"#,
+            r#""TxBytes":0,"TxPackets":0,"TxErrors":0,"TxDropped":2}"#
+        )
+    );
+}
+
+#[test]
 fn the_names_are_runcs() {
     let mut stats = Stats::default();
     stats.cpu.usage.total = 1;

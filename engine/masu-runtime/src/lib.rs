@@ -39,6 +39,7 @@ mod message;
 mod mounts;
 mod net_devices;
 mod netlink;
+mod network;
 mod notify;
 mod plan;
 mod restrictions;

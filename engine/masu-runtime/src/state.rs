@@ -21,7 +21,7 @@ use crate::{
     files,
     host::open_proc,
     intel_rdt::{self, RdtRecord},
-    kill,
+    kill, network,
     store::{self, Directory},
 };
 
@@ -242,9 +242,16 @@ impl Container {
     /// What it has used.
     ///
     /// # Errors
-    /// When its cgroup, or its class of Intel RDT, cannot be read.
+    /// When its cgroup, its class of Intel RDT or its network namespace cannot be read.
     pub fn stats(&self) -> Result<Stats> {
-        Ok(Stats { intel_rdt: intel_rdt::stats(self)?, ..self.cgroup().stats()? })
+        let pid = self.record.pid;
+        let network = network::stats(&open_proc()?, pid)
+            .doing(|| format!("read the network interfaces of process {pid}"))?;
+        Ok(Stats {
+            intel_rdt: intel_rdt::stats(self)?,
+            network_interfaces: network,
+            ..self.cgroup().stats()?
+        })
     }
 
     /// The pids of its processes, as the engine sees them.

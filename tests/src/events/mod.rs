@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::command::Running;
-use crate::harness::{Check, Need, Suite, ensure, ensure_eq, fail, host};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq, fail, host};
 
 /// Uses up the memory of its cgroup, in a child so that the first process survives.
 const HOG: &str = "while :; do head -c 200000000 /dev/zero | tail; sleep 0.2; done";
@@ -43,6 +43,7 @@ fn samples(suite: &mut Suite) {
         ensure_eq!(event["data"]["network_interfaces"], Value::Null);
         Ok(())
     });
+    suite.masu_only("`--stats` has what the container's network interfaces have carried", interfaces);
     suite.case("a created and a paused container have samples too", |bench| {
         let container = bench.container(bench.bundle()?)?;
         container.create()?;
@@ -63,6 +64,48 @@ fn samples(suite: &mut Suite) {
         }
         Ok(())
     });
+}
+
+/// Two ends of a wire inside: what goes out of one comes in at the other. The kernel's own figures are the judge.
+fn interfaces(bench: &mut Bench<'_>) -> Check {
+    let container = bench.sleeper(|_| {})?;
+    let namespace = format!("--net=/proc/{}/ns/net", container.pid()?);
+    let inside = |line: &str| bench.program("nsenter").arg(&namespace).args(line.split(' ')).output();
+    for line in [
+        "ip link add v0 type veth peer name v1",
+        "ip link set v0 up",
+        "ip link set v1 up",
+        "ip addr add 10.77.0.1/24 dev v0",
+    ] {
+        inside(line)?.exits_with(0)?;
+    }
+    // Nobody answers: the question alone goes over the wire.
+    inside("busybox ping -c 1 -W 1 10.77.0.2")?;
+    host::until("the figures are the kernel's", || {
+        let event: Value = serde_json::from_str(&container.call("events").arg("--stats").succeeds()?.stdout)?;
+        let shown = event["data"]["network_interfaces"].clone();
+        let kernel: Value = serde_json::from_str(&inside("ip -json -stats link show type veth")?.stdout)?;
+        let expected: Vec<Value> = kernel.as_array().into_iter().flatten().map(figures).collect();
+        ensure_eq!(shown.as_array().map(Vec::len), Some(2), "{event}");
+        let sent = expected.iter().any(|one| one["TxPackets"].as_u64() > Some(0));
+        // It may go on sending between the two looks.
+        Ok(sent && sorted(shown.as_array().cloned().unwrap_or_default()) == sorted(expected))
+    })
+}
+
+/// What `events` has to show of an interface, from what ip(8) shows of it.
+fn figures(link: &Value) -> Value {
+    let (rx, tx) = (&link["stats64"]["rx"], &link["stats64"]["tx"]);
+    json!({
+        "Name": link["ifname"],
+        "RxBytes": rx["bytes"], "RxPackets": rx["packets"], "RxErrors": rx["errors"], "RxDropped": rx["dropped"],
+        "TxBytes": tx["bytes"], "TxPackets": tx["packets"], "TxErrors": tx["errors"], "TxDropped": tx["dropped"],
+    })
+}
+
+fn sorted(mut interfaces: Vec<Value>) -> Vec<Value> {
+    interfaces.sort_by_key(|one| one["Name"].to_string());
+    interfaces
 }
 
 fn intervals(suite: &mut Suite) {

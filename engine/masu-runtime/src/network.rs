@@ -1,0 +1,94 @@
+//! What the interfaces of the container's network namespace have carried, for `events`.
+
+use alloc::{ffi::CString, format, string::ToString, vec::Vec};
+use core::ffi::CStr;
+
+use masu_cgroup::NetworkInterface;
+use rustix::{
+    fd::{AsFd, OwnedFd},
+    fs::AtFlags,
+    io::{Errno, Result},
+};
+
+use crate::files;
+
+/// The interfaces of the network namespace that the process is in, but for the loopback. None where there are no others,
+/// where the namespace is the engine's own, and where the process is gone.
+///
+/// # Errors
+/// Those of stat(2), open(2) and read(2) on what is below /proc/PID.
+pub(crate) fn stats(proc: &OwnedFd, pid: i32) -> Result<Option<Vec<NetworkInterface>>> {
+    match read(proc, pid) {
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        outcome => outcome,
+    }
+}
+
+fn read(proc: &OwnedFd, pid: i32) -> Result<Option<Vec<NetworkInterface>>> {
+    if namespace(proc, c"self/ns/net")? == namespace(proc, &below(pid, "ns/net"))? {
+        return Ok(None);
+    }
+    let interfaces = parse(&files::read_below(proc.as_fd(), &below(pid, "net/dev"))?);
+    Ok((!interfaces.is_empty()).then_some(interfaces))
+}
+
+fn below(pid: i32, file: &str) -> CString {
+    CString::new(format!("{pid}/{file}")).unwrap_or_default()
+}
+
+fn namespace(proc: &OwnedFd, path: &CStr) -> Result<(u64, u64)> {
+    rustix::fs::statat(proc, path, AtFlags::empty()).map(|status| (status.st_dev, status.st_ino))
+}
+
+/// `/proc/net/dev`: two lines of headings, then a name, eight counters of what came in and eight of what went out, of which
+/// the first four are bytes, packets, errors and drops.
+fn parse(text: &str) -> Vec<NetworkInterface> {
+    let interface = |line: &str| {
+        let (name, counters) = line.trim_start().split_once(':')?;
+        let counters: Vec<u64> = counters.split_whitespace().map_while(|word| word.parse().ok()).collect();
+        let (rx, tx) = counters.split_at_checked(8)?;
+        let &[rx_bytes, rx_packets, rx_errors, rx_dropped, ..] = rx else { return None };
+        let &[tx_bytes, tx_packets, tx_errors, tx_dropped, ..] = tx else { return None };
+        let name = name.to_string();
+        Some(NetworkInterface {
+            name,
+            rx_bytes,
+            rx_packets,
+            rx_errors,
+            rx_dropped,
+            tx_bytes,
+            tx_packets,
+            tx_errors,
+            tx_dropped,
+        })
+    };
+    text.lines().skip(2).filter_map(interface).filter(|interface| interface.name != "lo").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counters_of_an_interface_are_the_first_four_of_each_direction() {
+        let text = "\
+Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo:     100       1    0    0    0     0          0         0      100       1    0    0    0     0       0          0
+  eth0:       1       2    3    4    5     6          7         8        9      10   11   12   13    14      15         16
+";
+        let expected = NetworkInterface {
+            name: "eth0".into(),
+            rx_bytes: 1,
+            rx_packets: 2,
+            rx_errors: 3,
+            rx_dropped: 4,
+            tx_bytes: 9,
+            tx_packets: 10,
+            tx_errors: 11,
+            tx_dropped: 12,
+        };
+        assert_eq!(parse(text), [expected]);
+        assert_eq!(parse("Inter-|\n face |\n  eth0: 1 2 3\n"), []);
+    }
+}
