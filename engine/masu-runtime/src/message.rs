@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::{
     error::Error,
     hooks::{self, Place},
-    plan::{Origin, Plan},
+    plan::{CONTEXT_TYPES, KEY_LABEL, Origin, Plan},
     restrictions::Restrictions,
     unprivileged,
 };
@@ -207,6 +207,9 @@ fn hint(step: &Step<'_>, part: Part, errno: Errno) -> Option<String> {
         (Step::Execute { .. }, _, Errno::NOEXEC) => {
             "not a program of this machine's architecture, and no script"
         }
+        (Step::Execute { .. }, _, Errno::PERM) => {
+            "the file has capabilities that process.capabilities.bounding lacks (getcap), or a security module denies it (dmesg)"
+        }
         (Step::SetResourceLimit { .. } | Step::RaiseResourceLimit { .. }, _, Errno::PERM) => {
             "above the engine's own hard limit, which takes CAP_SYS_RESOURCE to raise"
         }
@@ -243,8 +246,9 @@ fn hint(step: &Step<'_>, part: Part, errno: Errno) -> Option<String> {
         (Step::SetExecLabel { .. }, Part::Write, Errno::NOENT) => {
             "no AppArmor profile of this name is loaded: aa-status lists those that are, apparmor_parser FILE loads one"
         }
-        (Step::SetExecLabel { .. }, Part::Write, Errno::INVAL) => {
-            "the loaded SELinux policy does not know this label"
+        (Step::SetExecLabel { .. }, Part::Write, Errno::INVAL) => UNKNOWN_LABEL,
+        (Step::WriteSysctl { path, .. }, Part::Write, Errno::INVAL) if path.as_c_str() == KEY_LABEL => {
+            UNKNOWN_LABEL
         }
         (Step::SetExecLabel { .. }, Part::Write, Errno::ACCESS | Errno::PERM) => {
             "masu itself is confined by a profile or policy that does not allow this change"
@@ -277,6 +281,9 @@ fn scheduling_hint(step: &Step<'_>, errno: Errno) -> Option<&'static str> {
     })
 }
 
+/// What there is to say of a label of SELinux that is refused.
+const UNKNOWN_LABEL: &str = "the loaded SELinux policy does not know this label";
+
 fn mount_hint(step: &Step<'_>, part: Part, errno: Errno) -> Option<&'static str> {
     Some(match (step, part, errno) {
         (Step::Mount { target, .. }, Part::OpenTarget, Errno::LOOP) if target.no_symlinks => {
@@ -295,6 +302,11 @@ fn mount_hint(step: &Step<'_>, part: Part, errno: Errno) -> Option<&'static str>
             "a symbolic link on the way is not followed; name the place where the mount is"
         }
         (Step::Unmount { .. }, Part::Detach, Errno::INVAL) => "nothing is mounted there",
+        (Step::Mount { source, .. } | Step::MountCopy { source, .. }, Part::FsConfig, Errno::INVAL)
+            if is_labelled(*source) =>
+        {
+            "an option is wrong, or the loaded SELinux policy does not know linux.mountLabel"
+        }
         (Step::Mount { .. }, Part::FsOpen, Errno::NODEV) => "this kernel does not know the file system",
         (
             Step::Mount { .. } | Step::MountCopy { .. } | Step::MakeDirectory { .. },
@@ -303,4 +315,10 @@ fn mount_hint(step: &Step<'_>, part: Part, errno: Errno) -> Option<&'static str>
         ) => "the mount point is missing, and the root file system is read-only",
         _ => return None,
     })
+}
+
+/// Whether a file system gets a label of SELinux.
+fn is_labelled(source: Source<'_>) -> bool {
+    let Source::Filesystem { mut parameters, .. } = source else { return false };
+    parameters.any(|text| CONTEXT_TYPES.iter().any(|kind| kind.as_bytes() == text.to_bytes()))
 }

@@ -1,6 +1,7 @@
 //! The plan of a container, from the engine's namespaces to its process.
 
 use alloc::{format, string::String};
+use core::ffi::CStr;
 
 use masu_cgroup::ContainerMounts;
 use masu_program::{Barrier, CText, Entry, Namespaces, Propagation, Source, Step};
@@ -235,12 +236,15 @@ fn plan_names(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Where the label of the next key is written, below /proc.
+pub(crate) const KEY_LABEL: &CStr = c"self/attr/keycreate";
+
 /// A keyring that is made has its maker's label, by which the container could not search it. execve(2) resets this.
 fn plan_key_label(plan: &mut Plan, label: Option<&str>) -> Result<()> {
     let Some(label) = label else { return Ok(()) };
     let origin = Origin::Field("process.selinuxLabel");
     let value = c_string(origin, label)?;
-    let path = CText::new(c"self/attr/keycreate");
+    let path = CText::new(KEY_LABEL);
     plan.push(origin, &Step::WriteSysctl { path, value: CText::new(&value) })
 }
 

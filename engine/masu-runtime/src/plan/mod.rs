@@ -28,10 +28,11 @@ use crate::{
     host::Host,
 };
 
-pub(crate) use create::plan_started;
 pub use create::{CreateInput, plan_create};
+pub(crate) use create::{KEY_LABEL, plan_started};
 pub use exec::{ExecInput, plan_exec};
 pub(crate) use id_maps::{IdMap, IdMaps, MapWriter, map_hint};
+pub(crate) use mounts::CONTEXT_TYPES;
 pub(crate) use namespaces::first_id;
 pub(crate) use running::{plan_mount, plan_unmount};
 

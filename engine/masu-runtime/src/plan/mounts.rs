@@ -218,7 +218,7 @@ pub(super) fn push_label(parameters: &mut TextList, config: &Config<'_>) -> Resu
 }
 
 /// mount(8), "FILESYSTEM-INDEPENDENT MOUNT OPTIONS".
-const CONTEXT_TYPES: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"];
+pub(crate) const CONTEXT_TYPES: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"];
 
 /// A tmpfs that begins as a copy. The directory's own owner and mode come along, unless the options have others.
 fn copy_up(
