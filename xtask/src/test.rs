@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Run the black-box suites against this runtime instead
     #[arg(long, value_name = "PATH")]
     runtime: Option<PathBuf>,
+    /// Run the black-box suites in the machines instead, against the runtime at this path there: /usr/sbin/runc
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["runtime", "no_vm"])]
+    vm_runtime: Option<String>,
     /// Leave out the machine with cgroup v2, which is emulated and takes its time
     #[arg(long)]
     no_vm: bool,

@@ -1,5 +1,6 @@
 //! `cargo xtask vm`: a Debian machine with systemd and every controller of cgroup v2, in QEMU without KVM and without
-//! a network, that runs one command and is thrown away.
+//! a network, that runs one command and is thrown away. `--bare` starts the same disk anew, in another way: SELinux, and
+//! hierarchies of cgroup v1.
 //!
 //! ```text
 //! store     KEY = hash of what follows ─▶ is it there?
@@ -33,6 +34,9 @@ pub(crate) struct Arguments {
     /// Run the command as this user, in a delegated service of the user's own systemd; `tester` is an ordinary one
     #[arg(long, value_name = "USER", default_value = "root", value_parser = ["root", image::USER])]
     user: String,
+    /// Start a machine without systemd, which has SELinux in force, and net_cls and net_prio of cgroup v1
+    #[arg(long, conflicts_with = "user")]
+    bare: bool,
     /// End the machine after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
@@ -68,6 +72,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.command.is_empty() && !has_terminal {
         bail!("no command, and no terminal for a shell\nhint: cargo xtask vm -- CMD");
     }
+    if arguments.command.is_empty() && arguments.bare {
+        bail!("the bare machine has no shell\nhint: cargo xtask vm --bare -- CMD");
+    }
     setup::debian_packages(&[setup::Need::Vm], Consent::new(arguments.yes))?;
     let masu = build::build()?;
     let [tools, tracing] = build::companions(&masu);
@@ -85,7 +92,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             terminal,
         },
     )?;
-    let mut command = run.qemu(&machine.folder, Purpose::Continue);
+    let purpose = if arguments.bare { Purpose::Bare } else { Purpose::Continue };
+    let mut command = run.qemu(&machine.folder, purpose);
     if !arguments.command.is_empty() {
         command.stdin(Stdio::null());
     }

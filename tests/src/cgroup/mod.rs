@@ -7,6 +7,7 @@ use crate::harness::config::Config;
 use crate::harness::setting::{Setting, check_io_weight, setting};
 use crate::harness::{Check, Need, Suite, ensure, ensure_eq, host};
 
+mod network;
 mod v1;
 mod v2;
 
@@ -21,6 +22,7 @@ pub(crate) fn suite() -> Suite {
     effects(&mut suite);
     suite.needs(&[Need::CgroupV1]);
     v1::add(&mut suite);
+    network::add(&mut suite);
     suite.needs(&[Need::CgroupV2, Need::Root]);
     v2::add(&mut suite);
     suite

@@ -25,14 +25,18 @@ pub(crate) enum Need {
     CgroupV1,
     /// The unified hierarchy alone.
     CgroupV2,
+    /// The version 1 hierarchy of net_cls and net_prio.
+    NetworkCgroups,
     /// The cgroupfs driver, whose cgroupsPath is a path.
     Cgroupfs,
     /// A systemd of the caller's own, with the unified hierarchy: the system's for root.
     Systemd,
     /// A Debian root, which takes mmdebstrap and a network to be made.
     Debian,
-    /// apparmor_parser(8), whose kernel then has to have AppArmor in force.
+    /// apparmor_parser(8), and no SELinux: the kernel then has to have AppArmor in force.
     AppArmor,
+    /// A kernel that has SELinux in force, and a policy with the types that distributions have for containers.
+    Selinux,
     /// A kernel in which AppArmor is not in force.
     NoAppArmor,
     /// A kernel in which SELinux is not in force.
@@ -49,10 +53,12 @@ impl Need {
             Self::Cgroups => "cgroups of its own",
             Self::CgroupV1 => "cgroup v1",
             Self::CgroupV2 => "cgroup v2",
+            Self::NetworkCgroups => "net_cls and net_prio",
             Self::Cgroupfs => "the cgroupfs driver",
             Self::Systemd => "systemd",
             Self::Debian => "a Debian root",
             Self::AppArmor => "apparmor_parser",
+            Self::Selinux => "a kernel with SELinux",
             Self::NoAppArmor => "a kernel without AppArmor",
             Self::NoSelinux => "a kernel without SELinux",
             Self::NoResctrl => "a machine without resctrl",
@@ -124,11 +130,15 @@ impl Surroundings {
             Need::Cgroups => self.cgroup_parent.is_some(),
             Need::CgroupV1 => !self.unified && self.is_root(),
             Need::CgroupV2 => self.unified && self.cgroup_parent.is_some(),
+            Need::NetworkCgroups => Path::new(CGROUPS).join("net_cls,net_prio/net_cls.classid").exists(),
             Need::Cgroupfs => self.driver == Driver::Cgroupfs,
             Need::Systemd => self.unified && self.manager.is_some(),
-            Need::AppArmor => self.is_root() && Path::new("/usr/sbin/apparmor_parser").exists(),
-            Need::NoAppArmor => !Path::new("/sys/module/apparmor").exists(),
-            Need::NoSelinux => !Path::new("/sys/fs/selinux").exists(),
+            Need::AppArmor => {
+                self.is_root() && Path::new("/usr/sbin/apparmor_parser").exists() && !has_selinux()
+            }
+            Need::Selinux => self.is_root() && has_selinux(),
+            Need::NoAppArmor => !has_apparmor(),
+            Need::NoSelinux => !has_selinux(),
             Need::NoResctrl => {
                 fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| !mounts.contains(" - resctrl "))
             }
@@ -176,6 +186,15 @@ impl Surroundings {
             );
         }
     }
+}
+
+fn has_apparmor() -> bool {
+    fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"))
+}
+
+/// Its file system has a file where SELinux is in force, and is an empty directory, or none, elsewhere.
+fn has_selinux() -> bool {
+    Path::new("/sys/fs/selinux/enforce").exists()
 }
 
 /// Where the caller's systemd is: at the root of the hierarchy, or in the service that is an ordinary user's own.

@@ -1,10 +1,13 @@
-//! Labels of the kernel's security modules: AppArmor's profile where it is in force, and refusals where it is not.
+//! Labels of the kernel's security modules: AppArmor's profile and SELinux's labels where they are in force, and refusals
+//! where they are not. A kernel has one of the two.
 
 use std::fs;
 
 use serde_json::json;
 
 use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
+
+mod selinux;
 
 /// The suite.
 pub(crate) fn suite() -> Suite {
@@ -15,6 +18,7 @@ pub(crate) fn suite() -> Suite {
     starts(&mut suite);
     exec(&mut suite);
     attacks(&mut suite);
+    selinux::add(&mut suite);
     suite
 }
 

@@ -21,16 +21,68 @@ enum Place {
     Here { runtime: PathBuf, is_ours: bool },
     /// Against masu, as an ordinary user of this machine who is granted no ids.
     HereAsNobody,
-    /// Against masu, on the machine with cgroup v2.
-    Vm { user: &'static str },
-    /// The same as root, with the cgroups made by systemd.
-    VmSystemd,
+    /// In one of the machines, against the program that is at this path there.
+    Vm { machine: Machine, runtime: String },
+}
+
+/// How a machine is started, and who works in it in which way.
+#[derive(Debug, Clone, Copy)]
+enum Machine {
+    /// As root, on cgroup v2.
+    Root,
+    /// The same, with the cgroups made by systemd.
+    Systemd,
+    /// As an ordinary user.
+    User,
+    /// As root in the machine that has what the others' kernels cannot have beside: SELinux, net_cls and net_prio.
+    Bare,
+}
+
+impl Machine {
+    /// All of them, by the name of their row.
+    const ALL: [(&str, Self); 4] = [
+        ("... in the VM", Self::Root),
+        ("... with systemd in the VM", Self::Systemd),
+        ("... as a user in the VM", Self::User),
+        ("... in the bare VM", Self::Bare),
+    ];
+
+    /// The options of `vm`.
+    fn start(self) -> &'static [&'static str] {
+        match self {
+            Self::Root | Self::Systemd => &["--user", "root"],
+            Self::User => &["--user", "tester"],
+            Self::Bare => &["--bare"],
+        }
+    }
+
+    /// The options of the tests.
+    fn driver(self) -> &'static [&'static str] {
+        match self {
+            Self::Systemd => &["--systemd-cgroup"],
+            Self::Root | Self::User | Self::Bare => &[],
+        }
+    }
+
+    /// The cases when nothing is asked for.
+    fn suites(self) -> &'static [&'static str] {
+        match self {
+            Self::Root => &VM_SUITES,
+            Self::Systemd => &VM_SUITES_OF_SYSTEMD,
+            Self::User => &VM_SUITES_OF_USER,
+            Self::Bare => &VM_SUITES_OF_BARE,
+        }
+    }
 }
 
 impl Run {
     /// Whether it is masu that is tested: what it skips is to be seen.
     pub(super) fn is_of_masu(&self) -> bool {
-        !matches!(self.place, Place::Here { is_ours: false, .. })
+        match &self.place {
+            Place::Here { is_ours, .. } => *is_ours,
+            Place::HereAsNobody => true,
+            Place::Vm { runtime, .. } => runtime == VM_MASU,
+        }
     }
 
     /// Runs the cases whose names contain one of `filters`, or all of them.
@@ -39,17 +91,22 @@ impl Run {
             Place::Here { runtime, is_ours: true } => here(runtime, filters),
             Place::Here { runtime, is_ours: false } => here_of_others(runtime, filters),
             Place::HereAsNobody => here_as_nobody(filters),
-            Place::Vm { user: "root" } => in_vm("root", &[], &or(filters, &VM_SUITES)),
-            Place::Vm { user } => in_vm(user, &[], &or(filters, &VM_SUITES_OF_USER)),
-            Place::VmSystemd => in_vm("root", &["--systemd-cgroup"], &or(filters, &VM_SUITES_OF_SYSTEMD)),
+            Place::Vm { machine, runtime } => in_vm(*machine, runtime, &or(filters, machine.suites())),
         }
     }
 }
 
 /// All that are asked for. masu has to pass everywhere, and its cases are held against Debian's newest runc; an older
-/// one, or crun, is a matter of `--runtime`.
+/// one, or crun, is a matter of `--runtime`, and those of the machines one of `--vm-runtime`.
 pub(super) fn runs(arguments: &Arguments) -> Result<Vec<Run>> {
     let here = |name, runtime, is_ours| Run { name, place: Place::Here { runtime, is_ours } };
+    let in_vms = |runtime: &str| {
+        Machine::ALL
+            .map(|(name, machine)| Run { name, place: Place::Vm { machine, runtime: runtime.to_owned() } })
+    };
+    if let Some(runtime) = &arguments.vm_runtime {
+        return Ok(in_vms(runtime).into());
+    }
     if let Some(path) = &arguments.runtime {
         let path = path.canonicalize().with_context(|| format!("find {}", path.display()))?;
         return Ok(vec![here("black-box chosen runtime", path, false)]);
@@ -59,9 +116,7 @@ pub(super) fn runs(arguments: &Arguments) -> Result<Vec<Run>> {
         runs.push(Run { name: "... as a user", place: Place::HereAsNobody });
     }
     if !arguments.no_vm {
-        runs.push(Run { name: "... in the VM", place: Place::Vm { user: "root" } });
-        runs.push(Run { name: "... with systemd in the VM", place: Place::VmSystemd });
-        runs.push(Run { name: "... as a user in the VM", place: Place::Vm { user: "tester" } });
+        runs.extend(in_vms(VM_MASU));
     }
     runs.push(here("black-box newest runc", setup::newest_runtimes()?.runc, false));
     Ok(runs)
@@ -101,6 +156,8 @@ fn here_as_nobody(filters: &[String]) -> Result<Tally> {
     run_counting(as_nobody(&tests).arg("--runtime").arg(masu).args(filters))
 }
 
+/// Where masu is in the machines.
+const VM_MASU: &str = "/usr/local/bin/masu";
 /// What everything takes longer in the machine, at most.
 const VM_PATIENCE: &str = "10";
 /// Two virtual processors wait for their disk and each other less when a third case is ready.
@@ -145,6 +202,9 @@ const VM_SUITES_OF_SYSTEMD: [&str; 11] = [
     "lifecycle: a paused",
 ];
 
+/// What the bare machine has that the others have not.
+const VM_SUITES_OF_BARE: [&str; 2] = ["cgroup: the network's", "lsm:"];
+
 /// What was asked for, or without that the default.
 fn or<'a>(filters: &'a [String], default: &[&'a str]) -> Vec<&'a str> {
     match filters {
@@ -153,12 +213,13 @@ fn or<'a>(filters: &'a [String], default: &[&'a str]) -> Vec<&'a str> {
     }
 }
 
-fn in_vm(user: &str, driver: &[&str], filters: &[&str]) -> Result<Tally> {
+fn in_vm(machine: Machine, runtime: &str, filters: &[&str]) -> Result<Tally> {
     let mut vm = Command::new(std::env::current_exe().context("find xtask's own file")?);
-    vm.args(["vm", "--user", user, "--timeout", VM_SECONDS, "--", "masu-tests"]);
-    vm.args(["--runtime", "/usr/local/bin/masu", "--patience", VM_PATIENCE, "--test-threads", VM_THREADS]);
-    vm.args(driver).args(filters);
-    // An emulated machine that dies on the way has counted no failure and says nothing about masu: it gets one more try.
+    vm.arg("vm").args(machine.start()).args(["--timeout", VM_SECONDS, "--", "masu-tests"]);
+    vm.args(["--runtime", runtime, "--patience", VM_PATIENCE, "--test-threads", VM_THREADS]);
+    vm.args(machine.driver()).args(filters);
+    // An emulated machine that dies on the way has counted no failure and says nothing about the runtime: it gets one more
+    // try.
     run_counting(&mut vm).or_else(|error| {
         println!("\ntrying again: {error:#}");
         run_counting(&mut vm)

@@ -9,7 +9,7 @@ use std::process::Command;
 const SUITE: &str = "trixie";
 /// What the suites use in the machine: each package here is paid for by everybody who runs the tests for the first
 /// time.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
     "apparmor",
     "busybox-static",
     "crun",
@@ -21,6 +21,7 @@ const PACKAGES: [&str; 14] = [
     "linux-image-cloud-amd64",
     "procps",
     "runc",
+    "secilc",
     "systemd-sysv",
     "udev",
     "uidmap",
@@ -28,17 +29,21 @@ const PACKAGES: [&str; 14] = [
 /// The ordinary user.
 pub(super) const USER: &str = "tester";
 
+/// What runs the host's command.
+pub(super) const AGENT: &str = "usr/local/sbin/masu-agent";
 /// Path, mode and content of the files that make a machine of the root.
-const FILES: [(&str, u32, &str); 6] = [
+const FILES: [(&str, u32, &str); 7] = [
     ("etc/hostname", 0o644, "vm\n"),
     ("etc/hosts", 0o644, "127.0.0.1 localhost vm\n"),
     // Without one, systemd takes every start for the first and presets all units.
     ("etc/machine-id", 0o444, "6d617375206d617375206d6173750000\n"),
     ("etc/systemd/system/masu-agent.service", 0o644, include_str!("guest/agent.service")),
     ("etc/systemd/system/user@.service.d/delegate.conf", 0o644, include_str!("guest/delegate.conf")),
-    ("usr/local/sbin/masu-agent", 0o755, include_str!("guest/agent.sh")),
+    (AGENT, 0o755, include_str!("guest/agent.sh")),
+    ("usr/local/sbin/masu-bare", 0o644, include_str!("guest/bare.sh")),
 ];
 const INITRD: &str = include_str!("guest/initrd.sh");
+const SELINUX_POLICY: &str = include_str!("guest/selinux.cil");
 
 /// Units that cost time at each start, or run at moments of their own, and that nobody needs in there.
 const MASKED: [&str; 15] = [
@@ -61,12 +66,14 @@ const MASKED: [&str; 15] = [
 ];
 
 /// Everything that decides what the disk is made of. The recipe itself is part of it.
-pub(super) const INPUTS: [&str; 5] = [
+pub(super) const INPUTS: [&str; 7] = [
     include_str!("image.rs"),
     INITRD,
     include_str!("guest/agent.service"),
     include_str!("guest/agent.sh"),
     include_str!("guest/delegate.conf"),
+    include_str!("guest/bare.sh"),
+    SELINUX_POLICY,
 ];
 
 /// The names of the parts in the image's folder.
@@ -135,7 +142,17 @@ fn configure(root: &Path) -> Result<()> {
     // With lingering the user's own systemd starts at boot.
     let linger = root.join("var/lib/systemd/linger").join(USER);
     create_parent(&linger)?;
-    write(&linger, 0o644, "")
+    write(&linger, 0o644, "")?;
+    compile_selinux_policy(root)
+}
+
+/// Debian's own policies are two megabytes, and would have every file of the disk labelled.
+fn compile_selinux_policy(root: &Path) -> Result<()> {
+    write(&root.join("etc/masu.cil"), 0o644, SELINUX_POLICY)?;
+    let mut secilc = Command::new("chroot");
+    // The oldest kernel that may run it is Debian's; where a file has which label is nobody's question.
+    secilc.arg(root).args(["secilc", "--policyvers", "33", "--filecontext", "/dev/null"]);
+    project::output(secilc.args(["--output", "/etc/masu.policy", "/etc/masu.cil"])).map(drop)
 }
 
 fn find_kernel(root: &Path) -> Result<PathBuf> {

@@ -95,16 +95,18 @@ fn settings(load: &Load<'_>) -> Result<String> {
     ))
 }
 
-/// The command as a script. Its output goes through a pipe of its own: it must not take the machine's console for a
-/// terminal that somebody watches.
-/// A cgroup with a quota, as long as the machine runs. With the first quota and after the last one the kernel patches its
+/// A cgroup with a quota, as long as the machine runs, where there are several processors and so systemd. With the first quota and after the last one the kernel patches its
 /// scheduler's code (the static key of CFS bandwidth), and in QEMU's emulation the other processor may run into an
 /// instruction that is half written: "Fatal exception" in `enqueue_task_fair`.
 const HOLD_QUOTA: &str = "\
 own=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)
-echo +cpu > \"${own%/*}/cgroup.subtree_control\" && mkdir \"${own%/*}/quota\" && echo 100000 > \"${own%/*}/quota/cpu.max\"
+if [ -e \"$own/cgroup.procs\" ]; then
+    echo +cpu > \"${own%/*}/cgroup.subtree_control\" && mkdir \"${own%/*}/quota\" && echo 100000 > \"${own%/*}/quota/cpu.max\"
+fi
 ";
 
+/// The command as a script. Its output goes through a pipe of its own: it must not take the machine's console for a
+/// terminal that somebody watches.
 fn script(load: &Load<'_>) -> String {
     if load.terminal.is_some() {
         return "#!/bin/bash\nexec bash --login\n".to_owned();

@@ -5,7 +5,35 @@ set -u
 input=/dev/disk/by-id/virtio-input
 output=/dev/disk/by-id/virtio-output
 
-systemctl is-system-running --wait >/dev/null
+wait_for_system() {
+    systemctl is-system-running --wait >/dev/null
+}
+
+# Sets `place`: what runs the command where it belongs. In a leaf of the delegated cgroup: one that has controllers for
+# others may not have processes.
+place_command() {
+    place=(systemd-run --quiet --wait --collect --property=Delegate=yes --property=DelegateSubgroup=command)
+    place+=(--working-directory=/share --setenv="PATH=$PATH")
+    if [ "$user" != root ]; then
+        uid=$(id -u "$user")
+        chown -R "$user" /share
+        chown "$user" /dev/hvc0
+        place=(runuser --user "$user" -- env "XDG_RUNTIME_DIR=/run/user/$uid" "${place[@]}")
+        place+=(--user --setenv="XDG_RUNTIME_DIR=/run/user/$uid")
+    else
+        place+=(--setenv=HOME=/root)
+    fi
+    if [ -n "$terminal" ]; then
+        stty -F /dev/hvc0 $terminal
+        place+=(--pty --setenv="TERM=$TERM")
+    else
+        place+=(--pipe)
+    fi
+}
+
+# In the bare machine the agent is the first program itself, and these two are others.
+[ $$ != 1 ] || . /usr/local/sbin/masu-bare
+wait_for_system
 stty -F /dev/hvc0 raw -echo
 stty -F /dev/hvc1 raw -echo
 mkdir -p /out /share
@@ -18,26 +46,8 @@ dd if=$input bs=1M iflag=direct status=none | tar --extract --directory / --warn
 # user, now, terminal (the words of stty that set its size; empty without one)
 . /vm/settings
 date --set "@$now" >/dev/null
-# In a leaf of the delegated cgroup: one that has controllers for others may not have processes.
-place=(--quiet --wait --collect --property=Delegate=yes --property=DelegateSubgroup=command)
-place+=(--working-directory=/share --setenv="PATH=$PATH")
-become=()
-if [ "$user" != root ]; then
-    uid=$(id -u "$user")
-    chown -R "$user" /share
-    chown "$user" /dev/hvc0
-    become=(runuser --user "$user" -- env "XDG_RUNTIME_DIR=/run/user/$uid")
-    place+=(--user --setenv="XDG_RUNTIME_DIR=/run/user/$uid")
-else
-    place+=(--setenv=HOME=/root)
-fi
-if [ -n "$terminal" ]; then
-    stty -F /dev/hvc0 $terminal
-    place+=(--pty --setenv="TERM=$TERM")
-else
-    place+=(--pipe)
-fi
-"${become[@]}" systemd-run "${place[@]}" /vm/command < /dev/hvc0 > /dev/hvc0 2>&1
+place_command
+"${place[@]}" /vm/command < /dev/hvc0 > /dev/hvc0 2>&1
 status=$?
 
 if [ -n "$(ls -A /out)" ]; then

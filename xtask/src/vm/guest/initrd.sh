@@ -1,6 +1,7 @@
 #!/bin/busybox sh
-# The first program of the machine: finds the root disk by its serial number and hands over to systemd. Debian's own
-# initrd would do the same, ten seconds later.
+# The first program of the machine: finds the root disk by its serial number and hands over to systemd, or to what the
+# kernel's command line calls `first`, which the kernel makes a variable. Debian's own initrd would do the same, ten
+# seconds later.
 busybox=/bin/busybox
 $busybox mount -t devtmpfs devtmpfs /dev
 $busybox mount -t sysfs sysfs /sys
@@ -18,4 +19,4 @@ done
 $busybox mount -t ext4 "$root" /root || exec $busybox poweroff -f
 $busybox umount /sys
 $busybox mount --move /dev /root/dev
-exec $busybox switch_root /root /sbin/init
+exec $busybox switch_root /root "${first:-/sbin/init}"
