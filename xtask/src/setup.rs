@@ -42,8 +42,9 @@ const PACKAGES: [(&str, &str); 22] = [
 ];
 
 /// The engines that call the runtime in their tests, and what they need themselves.
-const ENGINE_PACKAGES: [(&str, &str); 15] = [
+const ENGINE_PACKAGES: [(&str, &str); 16] = [
     ("aardvark-dns", "names in podman's networks"),
+    ("buildah", "builds images as podman does"),
     ("catatonit", "podman's --init"),
     ("conmon", "podman's other half"),
     ("containerd", "an engine, and Docker's"),

@@ -42,14 +42,18 @@ const SUBJECTS: &[&str] = &[
     "shared namespaces",
     "pods",
     "build",
+    "buildah",
     "a hundred at once",
     "engine killed",
     "refusals",
+    "Swarm",
 ];
 
 const NO_CGROUPS: &str = "an ordinary user has no cgroups on version 1";
 const NOT_CTR: &str = "`ctr` has no such thing";
 
+const PODMANS_SISTER: &str = "it shares podman's images and configuration";
+const SWARM: &str = "Docker's own";
 const NOT_CRI: &str = "the CRI has no such call";
 const STREAMS: &str = "the client speaks no SPDY; `ctr` and podman show it";
 
@@ -99,10 +103,17 @@ const REASONS: &[(&str, Engine, &str)] = &[
     ("--network bridge", Engine::Cri, "every pod's: see run"),
     ("shared namespaces", Engine::Cri, "that is what pods are"),
     ("build", Engine::Cri, NOT_CRI),
+    ("buildah", Engine::Docker, PODMANS_SISTER),
+    ("buildah", Engine::Containerd, PODMANS_SISTER),
+    ("buildah", Engine::Cri, PODMANS_SISTER),
     ("a hundred at once", Engine::Cri, "containerd's column shows the same"),
     ("refusals", Engine::Containerd, "among the exit codes"),
     ("refusals", Engine::Cri, "among the exit codes"),
     ("engine killed", Engine::Cri, "containerd's column shows the same"),
+    ("Swarm", Engine::Podman, SWARM),
+    ("Swarm", Engine::RootlessPodman, SWARM),
+    ("Swarm", Engine::Containerd, SWARM),
+    ("Swarm", Engine::Cri, SWARM),
 ];
 
 /// The table and, below it, the reasons.

@@ -49,7 +49,8 @@ fn dockerd(bench: &Bench<'_>) -> Check {
     let socket = format!("unix://{}/docker.sock", directory.display());
     let client = |words: &[&str]| docker::command(bench.world).args(["--host", &socket]).args(words);
     std::fs::write(directory.join("daemon.json"), "{}")?;
-    let start = || Daemon::start(docker::second(bench.world, &directory), || client(&["version"]));
+    let dockerd = || docker::beside(bench.world, &directory).arg("--live-restore");
+    let start = || Daemon::start(dockerd(), || client(&["version"]));
     let first = start()?;
     client(&["load", "--input"]).arg(bench.world.image_archive()).succeeds()?;
     client(&["run", "--detach", "--name", "counter", "--network", "none", IMAGE, "sh", "-c", COUNT])

@@ -12,6 +12,7 @@ mod limits;
 mod network;
 mod refusals;
 mod storage;
+mod swarm;
 mod terminal;
 
 use crate::suite::{Case, Suite};
@@ -32,5 +33,6 @@ pub(crate) fn all() -> Vec<Case> {
     crowd::add(&mut suite);
     killed::add(&mut suite);
     refusals::add(&mut suite);
+    swarm::add(&mut suite);
     suite.cases
 }

@@ -28,14 +28,14 @@ pub(crate) fn start(world: &World) -> Check<Daemon> {
     Ok(daemon)
 }
 
-/// Another dockerd beside the first, with all of its own in `directory`, whose containers outlive it.
-pub(crate) fn second(world: &World, directory: &Path) -> Invocation {
+/// Another dockerd beside the first, with all of its own in `directory`.
+pub(crate) fn beside(world: &World, directory: &Path) -> Invocation {
     let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
     let runtime = format!("{}={}", world.configured_name(), world.runtime.path.display());
     Invocation::new("dockerd".as_ref(), directory.join("dockerd.log"))
         .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
         .args(["--host", &format!("unix://{}", path("docker.sock")), "--config-file", &path("daemon.json")])
-        .args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--live-restore"])
+        .args(["--bridge", "none", "--iptables=false", "--ip6tables=false"])
         .args(["--add-runtime", &runtime, "--default-runtime", world.configured_name()])
 }
 

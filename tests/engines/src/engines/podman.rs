@@ -25,12 +25,21 @@ pub(crate) fn prepare(world: &World, engine: Engine) -> Check {
 
 /// podman, called by root or by the ordinary user.
 pub(crate) fn command(world: &World, engine: Engine) -> Invocation {
+    called(world, engine, "podman")
+}
+
+/// buildah, which has podman's configuration and images.
+pub(crate) fn buildah(world: &World, engine: Engine) -> Invocation {
+    called(world, engine, "buildah")
+}
+
+fn called(world: &World, engine: Engine, program: &str) -> Invocation {
     if engine == Engine::Podman {
-        // Its conmon notes an OOM kill in the working directory.
-        return Invocation::new("podman".as_ref(), world.output()).current_dir(&world.dir);
+        // podman's conmon notes an OOM kill in the working directory.
+        return Invocation::new(program.as_ref(), world.output()).current_dir(&world.dir);
     }
     Invocation::new("setpriv".as_ref(), world.output())
-        .args(["--reuid", &UID.to_string(), "--regid", &UID.to_string(), "--clear-groups", "--", "podman"])
+        .args(["--reuid", &UID.to_string(), "--regid", &UID.to_string(), "--clear-groups", "--", program])
         .env("HOME", world.home())
         .env("USER", USER)
         .env("XDG_RUNTIME_DIR", world.user_run())
