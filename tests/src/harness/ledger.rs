@@ -59,6 +59,8 @@ enum Place {
     Everywhere,
     /// Where an ordinary user runs the tests.
     User,
+    /// On a host with version 1 hierarchies, alone or beside the unified one.
+    V1,
     /// On a host with cgroup v2 alone.
     V2,
 }
@@ -68,8 +70,9 @@ impl Place {
         match table.get("where").map(|place| place.as_str().unwrap_or_default()) {
             None => Ok(Self::Everywhere),
             Some("user") => Ok(Self::User),
+            Some("v1") => Ok(Self::V1),
             Some("v2") => Ok(Self::V2),
-            Some(other) => Err(fail(format!("where is user or v2, not {other:?}"))),
+            Some(other) => Err(fail(format!("where is user, v1 or v2, not {other:?}"))),
         }
     }
 
@@ -77,6 +80,7 @@ impl Place {
         match self {
             Self::Everywhere => true,
             Self::User => !surroundings.is_root(),
+            Self::V1 => !surroundings.unified,
             Self::V2 => surroundings.unified,
         }
     }
