@@ -291,6 +291,23 @@ impl Masu {
         Outcome::of(&command.env("STORE", self.scratch.path("store")).output().unwrap())
     }
 
+    /// The same on a terminal: all that is seen there, standard output and standard error.
+    #[must_use]
+    pub fn call_on_a_terminal(&self, words: &[&str]) -> String {
+        let inner = self.command(words);
+        let mut command = Command::new("script");
+        // script(1) takes one text, for a shell.
+        let line: Vec<_> = [inner.get_program()].into_iter().chain(inner.get_args()).collect();
+        let line: Vec<_> = line.iter().map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+        let line = format!("stty cols 120; exec {}", line.join(" "));
+        command
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env_clear()
+            .stdin(Stdio::null());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+        Outcome::of(&command.output().unwrap()).good()
+    }
+
     /// Starts `masu image` with these words.
     #[must_use]
     pub fn start(&self, words: &[&str]) -> Child {

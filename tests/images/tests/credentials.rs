@@ -28,7 +28,7 @@ fn an_identity_token_is_exchanged_by_the_token_server() {
 }
 
 #[test]
-fn a_credential_helper_is_asked_for_its_registry() {
+fn a_credential_helper_is_asked_for_its_registry_or_for_all() {
     let image = Image::new(&[10]);
     let digest = image.digest();
     // user:secret
@@ -45,10 +45,12 @@ fn a_credential_helper_is_asked_for_its_registry() {
     );
     std::fs::write(&helper, script).unwrap();
     std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let auth = format!(r#"{{"credHelpers":{{"{}":"test"}}}}"#, fake.host);
-    std::fs::write(masu.scratch.path("auth.json"), auth).unwrap();
-    let mut pull = masu.command(&["pull", "--insecure", "--quiet", &fake.name()]);
     let path = format!("{}:/usr/bin:/bin", helper.parent().unwrap().display());
-    let output = pull.env("PATH", path).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{digest}\n"), "{output:?}");
+    let one = format!(r#"{{"credHelpers":{{"{}":"test"}}}}"#, fake.host);
+    for auth in [one.as_str(), r#"{"credsStore":"test"}"#] {
+        std::fs::write(masu.scratch.path("auth.json"), auth).unwrap();
+        let mut pull = masu.command(&["pull", "--insecure", "--quiet", &fake.name()]);
+        let output = pull.env("PATH", &path).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{digest}\n"), "{auth}: {output:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! A registry that breaks connections, lies, and sends people elsewhere.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use masu_image::Digest;
+use masu_image::{Algorithm, Digest};
 use masu_image_tests::{Fake, Image, Masu, Reply, Request};
 use std::sync::Arc;
 
@@ -206,6 +206,51 @@ fn credentials_do_not_follow_a_redirect_to_another_host() {
 }
 
 #[test]
+fn the_addresses_of_a_foreign_layer_are_not_followed() {
+    let elsewhere = Fake::of_image(&Image::new(&[10]), Reply::part);
+    let mut image = Image::new(&[10]);
+    let mut manifest: serde_json::Value = serde_json::from_slice(&image.manifest).unwrap();
+    let layer = manifest.pointer_mut("/layers/0").unwrap();
+    *layer.get_mut("mediaType").unwrap() = "application/vnd.oci.image.layer.nondistributable.v1.tar".into();
+    let urls = serde_json::json!([format!("http://{}/v2/blob", elsewhere.host)]);
+    layer.as_object_mut().unwrap().insert("urls".to_owned(), urls);
+    image.manifest = manifest.to_string().into_bytes();
+    let unknown = r#"{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown"}]}"#;
+    let fake = Fake::of_image(&image, move |_, _| Reply::new(404, unknown));
+    let message = pull(&Masu::new(), &fake).bad();
+    assert!(message.ends_with(": the answer is 404: blob unknown (BLOB_UNKNOWN)"), "{message}");
+    assert_eq!(elsewhere.requests().len(), 0);
+}
+
+#[test]
+fn a_layer_that_is_called_by_its_sha512_is_compared_with_that() {
+    let layer = Image::new(&[10]).layers.remove(0);
+    let digest = Algorithm::Sha512.digest(&layer);
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": [digest] },
+    });
+    let mut image = Image::of(vec![layer.clone()], config.to_string().into_bytes());
+    let manifest = String::from_utf8(image.manifest).unwrap();
+    image.manifest = manifest.replace(&Digest::of(&layer).to_string(), &digest.to_string()).into_bytes();
+    let served = |content: Vec<u8>| {
+        let (image, name) = (image.clone(), digest.to_string());
+        Fake::start(move |_, request| match request.path.ends_with(&name) {
+            true => Reply::part(request, &content),
+            false => image.answer(request, &Reply::part),
+        })
+    };
+    let masu = Masu::new();
+    pull(&masu, &served(layer.clone())).good();
+    assert!(masu.store().blob_path(&digest).ends_with(format!("blobs/sha512/{}", digest.hex())));
+    assert!(masu.call(&["verify"]).good().starts_with("3 blobs and 1 unpacked layers are right"));
+    let mut wrong = layer;
+    *wrong.last_mut().unwrap() = 1;
+    let actual = Algorithm::Sha512.digest(&wrong);
+    let message = pull(&Masu::new(), &served(wrong)).bad();
+    assert!(message.ends_with(&format!("blob {digest}: what arrived has the digest {actual}")), "{message}");
+}
+
+#[test]
 fn another_host_that_asks_who_the_user_is_gets_no_answer() {
     let image = Image::new(&[10]);
     let elsewhere = Fake::start(|_, _| Reply::new(401, "").with("WWW-Authenticate", "Basic realm=\"mine\""));
@@ -282,18 +327,19 @@ fn an_index_has_a_manifest_for_this_machine_or_says_for_which() {
         "digest": image.digest(), "size": image.manifest.len(),
         "platform": { "os": "linux", "architecture": "amd64" },
     }]});
-    let fake = Fake::start(move |_, request| match request.path.ends_with("/manifests/1") {
-        true => {
-            let media_type = "application/vnd.oci.image.index.v1+json";
-            Reply::new(200, index.to_string()).with("Content-Type", media_type)
-        }
-        false => served.answer(request, &Reply::part),
-    });
-    let masu = Masu::new();
-    let get = |platform| masu.call(&["pull", "--insecure", "--platform", platform, &fake.name()]);
-    assert_eq!(get("linux/amd64").good(), format!("{} {}\n", fake.name(), image.digest()));
-    assert_eq!(
-        get("linux/riscv64").bad(),
-        format!("pull {}: no image for linux/riscv64; available: linux/amd64", fake.name())
-    );
+    let (oci, docker) = ("oci.image.index.v1+json", "docker.distribution.manifest.list.v2+json");
+    for media_type in [oci, docker].map(|name| format!("application/vnd.{name}")) {
+        let (served, index) = (served.clone(), index.to_string());
+        let fake = Fake::start(move |_, request| match request.path.ends_with("/manifests/1") {
+            true => Reply::new(200, index.clone()).with("Content-Type", &media_type),
+            false => served.answer(request, &Reply::part),
+        });
+        let masu = Masu::new();
+        let get = |platform| masu.call(&["pull", "--insecure", "--platform", platform, &fake.name()]);
+        assert_eq!(get("linux/amd64").good(), format!("{} {}\n", fake.name(), image.digest()));
+        assert_eq!(
+            get("linux/riscv64").bad(),
+            format!("pull {}: no image for linux/riscv64; available: linux/amd64", fake.name())
+        );
+    }
 }

@@ -1,7 +1,8 @@
 //! Pulls from Debian's registry.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use masu_image_tests::{Masu, Real, Security, run};
+use masu_image_tests::{Fake, Image, Masu, Real, Reply, Security, run};
+use std::time::Duration;
 
 #[test]
 fn an_image_is_pulled_and_listed_under_the_digest_that_skopeo_tells() {
@@ -104,4 +105,26 @@ fn who_the_user_is_comes_from_an_option_or_from_login() {
     pull(&[]).good();
     assert_eq!(masu.call(&["logout", host]).good(), format!("forgot who you are to {host}\n"));
     assert!(pull(&[]).bad().contains("the answer is 401"));
+}
+
+#[test]
+fn a_terminal_shows_a_bar_with_rate_and_time_left_for_each_layer() {
+    let image = Image::new(&[400, 200]);
+    let fake = Fake::of_image(&image, |request, layer| {
+        let mut reply = Reply::part(request, layer);
+        reply.pause = Duration::from_millis(700);
+        reply
+    });
+    let masu = Masu::new();
+    let shown = masu.call_on_a_terminal(&["pull", "--insecure", &fake.name()]);
+    // From the name of each layer on; half of a layer has arrived, and the other half takes its time.
+    for (number, half, total) in [(0, "100.75 KiB", "201.50 KiB"), (1, "50.75 KiB", "101.50 KiB")] {
+        let layer = image.layer(number);
+        let mut bars = shown.split(layer.short()).map(|rest| rest.chars().take(86).collect::<String>());
+        let bar = bars.find(|bar| bar.contains(&format!("{half:>10} of {total:>10} "))).unwrap();
+        assert!(bar.starts_with(" downloading ━━━━━━━━━━━━╸ "), "{bar:?}");
+        assert!(bar.contains("iB/s   ") && bar.trim_end().ends_with('s'), "{bar:?}");
+    }
+    let quiet = Masu::new().call_on_a_terminal(&["pull", "--insecure", "--quiet", &fake.name()]);
+    assert_eq!(quiet, format!("{}\r\n", image.digest()));
 }
