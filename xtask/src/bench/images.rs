@@ -1,11 +1,11 @@
 //! `cargo xtask bench images`: from a registry to layers on disk, by masu and by what people use for it, in one run.
 //!
-//! The registry is Debian's, on loopback: what is measured is the client. Every program begins with an empty store, on
-//! the same disk, in rotating order; what it left is removed and written back before the next one starts. All of it in
-//! a mount namespace, for podman mounts its store.
+//! The registry is Debian's, on loopback: what is measured is the client. Every program begins with an empty store on a new
+//! file system ([`disk`]), in rotating order, with what came before written back. All of it in a mount namespace.
 
 mod contender;
 mod content;
+mod disk;
 mod memory;
 mod registry;
 mod report;

@@ -1,6 +1,7 @@
 //! Who brings an image onto the disk, and how.
 
 use super::content::Content;
+use super::disk::Disk;
 use super::registry::Registry;
 use crate::project;
 use anyhow::{Context, Result};
@@ -42,7 +43,7 @@ pub(super) struct World {
     pub(super) masu: PathBuf,
     /// The images, for who reads them from a layout.
     layout: PathBuf,
-    store: PathBuf,
+    disk: Disk,
     /// Where podman keeps what is gone after a reboot; it wants a path of at most 50 bytes.
     run: PathBuf,
 }
@@ -51,16 +52,15 @@ impl World {
     /// A folder on the disk that the work tree is on.
     pub(super) fn create(masu: PathBuf, content: &Content) -> Result<Self> {
         let folder = project::target().join(format!("bench-images-{}", std::process::id()));
-        let store = folder.join("store");
-        std::fs::create_dir_all(&store).with_context(|| format!("create {}", store.display()))?;
+        let disk = Disk::create(&folder)?;
         let run = PathBuf::from(format!("/run/masu-bench-images-{}", std::process::id()));
-        Ok(Self { folder, masu, layout: content.layout.clone(), store, run })
+        Ok(Self { folder, masu, layout: content.layout.clone(), disk, run })
     }
 
     /// Fetches and unpacks an image.
     pub(super) fn run(&self, contender: Contender, registry: &Registry, name: &str) -> Result<()> {
         let remote = registry.name_of(name);
-        let path = |name: &str| self.store.join(name).display().to_string();
+        let path = |name: &str| self.disk.directory.join(name).display().to_string();
         let docker = format!("docker://{remote}");
         let bundle = path(&format!("bundle-{name}"));
         match contender {
@@ -90,30 +90,36 @@ impl World {
         }
     }
 
-    /// Removes what was fetched, so that the next one begins with nothing, and an idle disk.
+    /// Gives the next one an empty file system, and an idle disk.
     pub(super) fn clean(&self) -> Result<()> {
-        let mounted = self.store.join("podman/overlay");
-        if mounted.exists() {
-            // Not mounted: nothing of podman's is there yet.
-            unmount(&mounted, UnmountFlags::DETACH).ok();
-        }
+        self.unmount_podmans();
         if self.run.exists() {
             remove(&self.run)?;
         }
-        std::fs::remove_dir_all(&self.store).with_context(|| format!("remove {}", self.store.display()))?;
-        std::fs::create_dir(&self.store).with_context(|| format!("create {}", self.store.display()))?;
+        self.disk.renew()?;
         self.settle()
+    }
+
+    fn unmount_podmans(&self) {
+        // An error: nothing of podman's is there yet.
+        unmount(self.disk.directory.join("podman/overlay"), UnmountFlags::DETACH).ok();
     }
 
     /// Waits until all that was written is on the disk.
     pub(super) fn settle(&self) -> Result<()> {
-        let folder =
-            std::fs::File::open(&self.folder).with_context(|| format!("open {}", self.folder.display()))?;
-        rustix::fs::syncfs(folder).context("syncfs")
+        for folder in [&self.disk.directory, &self.folder] {
+            let open = std::fs::File::open(folder).with_context(|| format!("open {}", folder.display()))?;
+            rustix::fs::syncfs(open).context("syncfs")?;
+        }
+        Ok(())
     }
 
     pub(super) fn remove(self) -> Result<()> {
-        self.clean()?;
+        self.unmount_podmans();
+        self.disk.discard()?;
+        if self.run.exists() {
+            remove(&self.run)?;
+        }
         remove(&self.folder)
     }
 }

@@ -110,7 +110,8 @@ fn markdown(figures: &Figures, content: &Content) -> Result<String> {
          `skopeo copy` followed by `umoci unpack`, and `umoci unpack` alone, from a layout that is there. `debian` is \
          mmdebstrap's minbase, {} MB of gzip in one layer; `large` is 1 GB in 30,000 files, {} MB in {} layers; \
          `sibling` shares five of these, and is pulled into a store that has `large`. Medians of {} rounds in rotating \
-         order, each into an empty store on the same disk, with what came before written back. Memory is the sum of \
+         order, each into a new ext4 file system of its own on the same disk, with what came before written back: where files \
+         were just deleted, ext4 is slow to make others. Memory is the sum of \
          VmHWM over the processes alive at the same time, in a run of its own.\n\n\
          masu gives a layer its name when all of it is on the disk (syncfs(2)), and compares every digest.\n\n",
         debian.megabytes,
