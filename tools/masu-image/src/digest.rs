@@ -1,7 +1,7 @@
 //! What content is called: the hash of it.
 
+use ring::digest;
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
 use std::fmt;
 use std::str::FromStr;
 
@@ -33,6 +33,13 @@ impl Algorithm {
         let mut hasher = Hasher::new(self);
         hasher.update(bytes);
         hasher.finish()
+    }
+
+    fn implementation(self) -> &'static digest::Algorithm {
+        match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha512 => &digest::SHA512,
+        }
     }
 
     fn hex_digits(self) -> usize {
@@ -143,41 +150,34 @@ impl TryFrom<String> for Digest {
 }
 
 /// Makes a digest of what it is fed with.
-#[derive(Debug, Clone)]
-pub struct Hasher(State);
+#[derive(Clone)]
+pub struct Hasher {
+    algorithm: Algorithm,
+    state: digest::Context,
+}
 
-#[derive(Debug, Clone)]
-enum State {
-    Sha256(sha2::Sha256),
-    Sha512(Box<sha2::Sha512>),
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
 }
 
 impl Hasher {
     /// One that has been fed with nothing.
     #[must_use]
     pub fn new(algorithm: Algorithm) -> Self {
-        Self(match algorithm {
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha512 => State::Sha512(Box::new(sha2::Sha512::new())),
-        })
+        Self { algorithm, state: digest::Context::new(algorithm.implementation()) }
     }
 
     /// Feeds it.
     pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
-            State::Sha256(state) => state.update(bytes),
-            State::Sha512(state) => state.update(bytes),
-        }
+        self.state.update(bytes);
     }
 
     /// The digest of all that was fed.
     #[must_use]
     pub fn finish(self) -> Digest {
-        let (algorithm, hex) = match self.0 {
-            State::Sha256(state) => (Algorithm::Sha256, hex(&state.finalize())),
-            State::Sha512(state) => (Algorithm::Sha512, hex(&state.finalize())),
-        };
-        Digest { algorithm, hex }
+        Digest { algorithm: self.algorithm, hex: hex(self.state.finish().as_ref()) }
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
     const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     #[test]
-    fn a_digest_is_what_sha2_says_in_lower_case() {
+    fn a_digest_is_in_lower_case() {
         assert_eq!(Digest::of(b"").to_string(), EMPTY);
         let mut hasher = Hasher::new(Algorithm::Sha512);
         hasher.update(b"ab");
