@@ -42,7 +42,7 @@ const PACKAGES: [(&str, &str); 22] = [
 ];
 
 /// The engines that call the runtime in their tests, and what they need themselves.
-const ENGINE_PACKAGES: [(&str, &str); 16] = [
+const ENGINE_PACKAGES: [(&str, &str); 17] = [
     ("aardvark-dns", "names in podman's networks"),
     ("buildah", "builds images as podman does"),
     ("catatonit", "podman's --init"),
@@ -55,6 +55,7 @@ const ENGINE_PACKAGES: [(&str, &str); 16] = [
     ("iptables", "ports of Docker and podman"),
     ("netavark", "podman's networks"),
     ("podman", "an engine"),
+    ("rootlesskit", "Docker without root"),
     ("slirp4netns", "podman's networks without root"),
     ("tini", "the first process of the engines' world, and Docker's --init"),
     ("uidmap", "user namespaces without root"),

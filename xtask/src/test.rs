@@ -20,7 +20,7 @@ use tally::Tally;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only these: a check (fmt, clippy, doc, deny, init, unit, images, floor, demo), an engine (podman, podman-rootless,
-    /// docker, containerd, cri; engines for all), or a part of the names of black-box cases
+    /// docker, docker-rootless, containerd, cri; engines for all), or a part of the names of black-box cases
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
     /// Run the black-box suites against this runtime instead

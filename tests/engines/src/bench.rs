@@ -59,6 +59,7 @@ impl<'w> Bench<'w> {
         match self.engine {
             Engine::Podman | Engine::RootlessPodman => podman::command(self.world, self.engine),
             Engine::Docker => docker::command(self.world),
+            Engine::RootlessDocker => docker::of_user(self.world, "docker"),
             Engine::Containerd | Engine::Cri => containerd::command(self.world),
         }
         .args(arguments)

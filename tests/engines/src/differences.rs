@@ -16,6 +16,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "runc",
         "1.1 does not reach a root below a directory that the container's ids may not enter",
     ),
+    (
+        "docker rootless: top knows the processes",
+        "runc",
+        "1.1 knows no processes of a container without cgroups",
+    ),
     ("podman: a full disk for the state is told, and can be emptied", "runc", "1.1 says `%!w(<nil>)`"),
 ];
 

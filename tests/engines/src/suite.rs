@@ -13,6 +13,8 @@ pub(crate) enum Engine {
     RootlessPodman,
     /// dockerd and docker.
     Docker,
+    /// dockerd in an ordinary user's namespaces, by rootlesskit.
+    RootlessDocker,
     /// containerd and ctr.
     Containerd,
     /// containerd and Kubernetes' Container Runtime Interface.
@@ -21,8 +23,8 @@ pub(crate) enum Engine {
 
 impl Engine {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Podman, Self::RootlessPodman, Self::Docker, Self::Containerd, Self::Cri];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Podman, Self::RootlessPodman, Self::Docker, Self::RootlessDocker, Self::Containerd, Self::Cri];
 
     /// What it is called in the names of cases and in the table.
     pub(crate) fn name(self) -> &'static str {
@@ -30,14 +32,16 @@ impl Engine {
             Self::Podman => "podman",
             Self::RootlessPodman => "podman rootless",
             Self::Docker => "docker",
+            Self::RootlessDocker => "docker rootless",
             Self::Containerd => "containerd",
             Self::Cri => "cri",
         }
     }
 }
 
-/// The two podmans and Docker: their commands and flags are the same words.
-pub(crate) const DOCKER_LIKE: &[Engine] = &[Engine::Podman, Engine::RootlessPodman, Engine::Docker];
+/// The podmans and dockers: their commands and flags are the same words.
+pub(crate) const DOCKER_LIKE: &[Engine] =
+    &[Engine::Podman, Engine::RootlessPodman, Engine::Docker, Engine::RootlessDocker];
 /// Those of them that root runs: on cgroup v1 an ordinary user has no cgroups.
 pub(crate) const WITH_CGROUPS: &[Engine] = &[Engine::Podman, Engine::Docker];
 /// The two podmans.

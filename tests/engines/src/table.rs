@@ -49,7 +49,9 @@ const SUBJECTS: &[&str] = &[
     "Swarm",
 ];
 
+const OF_ROOT: &str = "root's Docker shows the same";
 const NO_CGROUPS: &str = "an ordinary user has no cgroups on version 1";
+const OF_USER: &str = "root's mounts do not propagate into a user's namespace";
 const NOT_CTR: &str = "`ctr` has no such thing";
 
 const PODMANS_SISTER: &str = "it shares podman's images and configuration";
@@ -65,11 +67,22 @@ const REASONS: &[(&str, Engine, &str)] = &[
     ("restart policy", Engine::Containerd, NOT_CTR),
     ("pause and unpause", Engine::RootlessPodman, NO_CGROUPS),
     ("stats", Engine::RootlessPodman, NO_CGROUPS),
+    ("pause and unpause", Engine::RootlessDocker, NO_CGROUPS),
+    ("stats", Engine::RootlessDocker, NO_CGROUPS),
+    ("OOM kill", Engine::RootlessDocker, NO_CGROUPS),
+    ("volumes, propagated", Engine::RootlessDocker, OF_USER),
+    ("user namespaces", Engine::RootlessDocker, "all its containers are in one"),
+    ("--network host", Engine::RootlessDocker, "its host's is a network of rootlesskit's"),
+    ("pods", Engine::RootlessDocker, "shared namespaces are what it has of them"),
+    ("buildah", Engine::RootlessDocker, PODMANS_SISTER),
+    ("a hundred at once", Engine::RootlessDocker, OF_ROOT),
+    ("engine killed", Engine::RootlessDocker, OF_ROOT),
+    ("Swarm", Engine::RootlessDocker, "its overlay networks take root"),
     ("inspect", Engine::Containerd, "`ctr tasks list` is part of the other cases"),
     ("OOM kill", Engine::Podman, "podman 4.3.1 does not look where conmon 2.1.6 notes it, with runc neither"),
     ("OOM kill", Engine::RootlessPodman, NO_CGROUPS),
     ("OOM kill", Engine::Containerd, "among the events"),
-    ("volumes, propagated", Engine::RootlessPodman, "root's mounts do not propagate into a user's namespace"),
+    ("volumes, propagated", Engine::RootlessPodman, OF_USER),
     ("volumes, propagated", Engine::Containerd, "the same mount options as Docker's"),
     ("devices", Engine::Containerd, "the same fields as Docker's"),
     ("copy", Engine::Containerd, NOT_CTR),

@@ -95,6 +95,16 @@ impl World {
         PathBuf::from(format!("/run/user/{UID}"))
     }
 
+    /// A program of the ordinary user's.
+    pub(crate) fn as_user(&self, program: &str) -> Invocation {
+        Invocation::new("setpriv".as_ref(), self.output())
+            .args(["--reuid", &UID.to_string(), "--regid", &UID.to_string(), "--clear-groups", "--", program])
+            .env("HOME", self.home())
+            .env("USER", USER)
+            .env("XDG_RUNTIME_DIR", self.user_run())
+            .current_dir(Path::new("/"))
+    }
+
     /// An archive as `docker save` writes one, of two images with nothing but busybox in them.
     fn make_image(&self) -> Check {
         let root = self.dir.join("busybox");
@@ -155,6 +165,7 @@ impl World {
             let daemon = match engine {
                 Engine::Podman | Engine::RootlessPodman => podman::prepare(self, engine).map(|()| None),
                 Engine::Docker => docker::start(self).map(Some),
+                Engine::RootlessDocker => docker::start_of_user(self).map(Some),
                 Engine::Containerd | Engine::Cri => containerd::start(self).map(Some),
             }?;
             vacant.insert(daemon);

@@ -14,10 +14,11 @@ pub(super) struct Engine {
     filter: &'static str,
 }
 
-const ALL: [Engine; 5] = [
+const ALL: [Engine; 6] = [
     Engine { name: "podman", filter: "podman:" },
     Engine { name: "podman-rootless", filter: "podman rootless:" },
     Engine { name: "docker", filter: "docker:" },
+    Engine { name: "docker-rootless", filter: "docker rootless:" },
     Engine { name: "containerd", filter: "containerd:" },
     Engine { name: "cri", filter: "cri:" },
 ];

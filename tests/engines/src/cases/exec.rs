@@ -10,7 +10,12 @@ pub(super) fn add(suite: &mut Suite) {
     suite.case(DOCKER_LIKE, "exec", "exec reads what it is given", input);
     suite.case(DOCKER_LIKE, "exec", "exec leaves a process in the background", background);
     suite.case(DOCKER_LIKE, "exec, 100 times", "a hundred checks of a container's health pass", hundred);
-    suite.case(&[Engine::Docker], "health checks", "the engine sees health come and go", health);
+    suite.case(
+        &[Engine::Docker, Engine::RootlessDocker],
+        "health checks",
+        "the engine sees health come and go",
+        health,
+    );
     suite.case(PODMANS, "health checks", "the engine sees health come and go", health_on_demand);
     suite.case(DOCKER_LIKE, "top", "top knows the processes", top);
 }

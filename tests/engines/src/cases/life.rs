@@ -3,7 +3,7 @@
 use masu_harness::{Check, ensure, ensure_eq, host};
 
 use crate::bench::Bench;
-use crate::suite::{DOCKER_LIKE, Engine, Suite, WITH_CGROUPS};
+use crate::suite::{DOCKER_LIKE, Suite, WITH_CGROUPS};
 
 pub(super) fn add(suite: &mut Suite) {
     suite.case(DOCKER_LIKE, "run", "a container's output is the command's, and it goes afterwards", output);
@@ -130,7 +130,7 @@ fn restart(bench: &Bench<'_>) -> Check {
 fn init(bench: &Bench<'_>) -> Check {
     let orphan = "(sleep 0.2 &); sleep 0.6; ps -o comm | grep -c sleep; cat /proc/1/comm";
     let text = bench.script(&["--init"], orphan)?;
-    let first = if bench.engine == Engine::Docker { "docker-init" } else { "podman-init" };
+    let first = if bench.is_podman() { "podman-init" } else { "docker-init" };
     ensure_eq!(text, format!("0\n{first}"));
     Ok(())
 }

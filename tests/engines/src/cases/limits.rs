@@ -83,9 +83,10 @@ fn privileged(bench: &Bench<'_>) -> Check {
     let options = ["--privileged", "--ulimit", "nofile=1024:20000", "--ulimit", "nproc=1000:2000"];
     let text = bench.script(
         &options,
-        "mount -t tmpfs none /tmp && grep -c ' /tmp ' /proc/mounts; test -e /dev/kmsg && echo devices",
+        "mount -t tmpfs none /tmp && grep -c ' /tmp ' /proc/mounts; if [ -e /dev/kmsg ]; then echo devices; fi",
     )?;
-    ensure_eq!(text, "1\ndevices");
+    // An ordinary user's Docker gives none that it was not asked for.
+    ensure_eq!(text, if bench.engine == Engine::RootlessDocker { "1" } else { "1\ndevices" });
     Ok(())
 }
 

@@ -17,7 +17,8 @@ pub(super) fn add(suite: &mut Suite) {
         "the host's network is the container's",
         host_network,
     );
-    suite.case(WITH_CGROUPS, "--network bridge", "containers of a bridge reach each other", bridge);
+    let with_bridge = &[Engine::Podman, Engine::Docker, Engine::RootlessDocker];
+    suite.case(with_bridge, "--network bridge", "containers of a bridge reach each other", bridge);
     suite.case(DOCKER_LIKE, "published ports", "a published port answers", published);
     suite.case(DOCKER_LIKE, "shared namespaces", "a container joins another's namespaces", joined);
     suite.case(PODMANS, "pods", "containers of a pod share its namespaces", pod);

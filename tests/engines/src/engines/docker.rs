@@ -12,6 +12,9 @@ use crate::world::World;
 
 const DEPLOYED: &str = include_str!("../../../../deploy/docker/daemon.json");
 
+/// Debian's way to start it in an ordinary user's namespaces.
+const ROOTLESS: &str = "/usr/share/docker.io/contrib/dockerd-rootless.sh";
+
 /// Starts dockerd at its usual place, and loads the image.
 pub(crate) fn start(world: &World) -> Check<Daemon> {
     fs::create_dir_all("/etc/docker")?;
@@ -26,6 +29,22 @@ pub(crate) fn start(world: &World) -> Check<Daemon> {
     let daemon = Daemon::start(dockerd, || command(world).arg("version"))?;
     command(world).args(["load", "--input"]).arg(world.image_archive()).succeeds()?;
     Ok(daemon)
+}
+
+/// Starts the ordinary user's, and loads the image.
+pub(crate) fn start_of_user(world: &World) -> Check<Daemon> {
+    let config = world.home().join(".config/docker");
+    world.succeeds("install", &["-d", "-m", "777", &config.to_string_lossy()])?;
+    fs::write(config.join("daemon.json"), world.deployed(DEPLOYED))?;
+    let client = || of_user(world, "docker");
+    let daemon = Daemon::start(of_user(world, ROOTLESS), || client().arg("version"))?;
+    client().args(["load", "--input"]).arg(world.image_archive()).succeeds()?;
+    Ok(daemon)
+}
+
+/// A program of the ordinary user's, who has a dockerd.
+pub(crate) fn of_user(world: &World, program: &str) -> Invocation {
+    world.as_user(program).env("DOCKER_HOST", format!("unix://{}/docker.sock", world.user_run().display()))
 }
 
 /// Another dockerd beside the first, with all of its own in `directory`.

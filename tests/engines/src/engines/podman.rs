@@ -7,7 +7,7 @@ use masu_harness::Check;
 use masu_harness::command::Invocation;
 
 use crate::suite::Engine;
-use crate::world::{UID, USER, World};
+use crate::world::World;
 
 const DEPLOYED: &str = include_str!("../../../../deploy/podman/masu.conf");
 /// podman raises limits by default, which takes CAP_SYS_RESOURCE: root does not have it everywhere.
@@ -38,10 +38,5 @@ fn called(world: &World, engine: Engine, program: &str) -> Invocation {
         // podman's conmon notes an OOM kill in the working directory.
         return Invocation::new(program.as_ref(), world.output()).current_dir(&world.dir);
     }
-    Invocation::new("setpriv".as_ref(), world.output())
-        .args(["--reuid", &UID.to_string(), "--regid", &UID.to_string(), "--clear-groups", "--", program])
-        .env("HOME", world.home())
-        .env("USER", USER)
-        .env("XDG_RUNTIME_DIR", world.user_run())
-        .current_dir(Path::new("/"))
+    world.as_user(program)
 }
