@@ -177,7 +177,8 @@ pub(crate) fn cgroup_hint(errno: Errno) -> Option<&'static str> {
             "the cgroup lies in a threaded tree, which takes no process from outside: choose another cgroupsPath",
         ),
         Errno::ACCESS => Some(
-            "entering the cgroup takes the right to write cgroup.procs of the one that it has in common with the engine's",
+            "entering the cgroup takes the right to write cgroup.procs of the one that it has in common with the engine's; \
+             systemd-run --user --scope runs a command where the user's own systemd has it",
         ),
         _ => None,
     }
