@@ -22,11 +22,14 @@ outside=$!
 while [ "$(readlink /proc/$outside/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
 ip link add out type veth peer name wire netns $outside
 ip addr add 192.0.2.2/24 dev out
+ip addr add 2001:db8::2/64 dev out nodad
 ip link set out up
 ip route add default via 192.0.2.1
+ip route add default via 2001:db8::1
 nsenter --target $outside --net sh -ec '
 ip link set lo up
 ip addr add 192.0.2.1/24 dev wire
+ip addr add 2001:db8::1/64 dev wire nodad
 ip link set wire up'
 nsenter --target $outside --net busybox httpd -f -p 192.0.2.1:8080 -h /run/www </dev/null >/dev/null &
 server=$!

@@ -120,7 +120,8 @@ fn runs_on_this_machine(boxed: &Box, words: &[&str]) {
 fn goes_with_this_machine(boxed: &Box) {
     runs_on_this_machine(boxed, &["--"]);
     runs_on_this_machine(boxed, &["host"]);
-    let words = |option| [option, "--name", "x", "--", "sleep", "1000"];
+    let name = format!("on-{}", boxed.masu.scratch.name());
+    let words = |option| [option, "--name", &name, "--", "sleep", "1000"];
     for milliseconds in (0..200).step_by(20) {
         for option in ["--detach", "--interactive"] {
             let mut child = boxed.masu.start_box(&words(option));
@@ -204,10 +205,10 @@ fn an_ordinary_user_keeps_the_own_id() {
     assert_eq!(boxed.says(&[&options[..], &["-u", "0"]].concat(), "id -u; touch /x"), "0\n");
     assert_eq!(boxed.says(&["--userns", "host"], "id -u; stat -c %u:%g /bin/sh"), "0\n0:0\n");
     boxed.nothing_is_left();
-    let kept = boxed.run(&["--userns", "keep-id", "--keep", "--name", "k"], &["id", "-u"]);
+    let kept = boxed.run(&["--userns", "keep-id", "--keep", "--name", "kept-with-own-id"], &["id", "-u"]);
     assert_eq!(kept.good(), "65534\n");
-    boxed.masu.engine(&["delete", "k"]).good();
-    boxed.masu.bundle(&["rm", &boxed.directory("k").display().to_string()]).good();
+    boxed.masu.engine(&["delete", "kept-with-own-id"]).good();
+    boxed.masu.bundle(&["rm", &boxed.directory("kept-with-own-id").display().to_string()]).good();
     boxed.nothing_is_left();
 }
 

@@ -92,7 +92,9 @@ fn a_network_that_is_not_there_or_cannot_be_made_is_told_before_anything_is() {
         let full = boxed.run(options, &["true"]);
         assert_eq!(full.code, Some(125));
         let text = full.bad();
-        assert!(text.contains("network small: bridge: failed to allocate for range 0"), "{text}");
+        // In the foreground they are the engine's words, who names the hook first.
+        let text = text.split_once(": exited with status 1: ").map_or(text.as_str(), |(_, words)| words);
+        assert!(text.starts_with("network small: bridge: failed to allocate for range 0"), "{text}");
     }
     boxed.masu.engine(&["kill", &name, "KILL"]).good();
     boxed.nothing_is_left_of(&name);
@@ -131,6 +133,45 @@ fn whatever_is_killed_of_a_box_in_a_network_of_cni_its_address_comes_back() {
         ])
     });
     nothing_is_left(&boxed);
+    let options =
+        [&["--net", "web", "--name", "of-cni-killed"][..], &PUBLISH, &[&boxed.image, "sleep", "1000"]];
+    let options = options.concat();
+    kill_all_and_clean(&boxed, |boxed| boxed.masu.start_box(&options));
+    kill_all_and_clean(&boxed, |boxed| boxed.masu.start_box(&[&["-d"], &options[..]].concat()));
+    ports_are_unpublished(&boxed);
+    publishes(&boxed, "web");
+}
+
+/// No rule of the firewall has to do with them.
+fn ports_are_unpublished(boxed: &Box) {
+    nothing_is_left(boxed);
+    let rules = boxed.masu.world().inside("iptables -t nat -S; ip6tables -t nat -S");
+    assert!(!rules.contains("8081") && !rules.contains("9053"), "{rules}");
+}
+
+#[test]
+fn of_boxes_that_begin_at_once_one_has_the_port() {
+    let boxed = with_cni();
+    boxed.masu.call(&["import", "--quiet", &boxed.image, "one"]).good();
+    for _ in 0..3 {
+        let begin =
+            |_| boxed.masu.start_box(&["-d", "--net", "web", "-p", "8081:80", "one", "sleep", "1000"]);
+        let children: Vec<Child> = (0..8).map(begin).collect();
+        let ended: Vec<_> = children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+        let (well, badly): (Vec<_>, Vec<_>) = ended.into_iter().partition(|output| output.status.success());
+        let name = String::from_utf8(well.iter().flat_map(|output| output.stdout.clone()).collect()).unwrap();
+        assert_eq!((well.len(), badly.len()), (1, 7));
+        for output in badly {
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert!(
+                text.contains(&format!("port 8081/tcp is taken by the box {}", name.trim_end())),
+                "{text}"
+            );
+        }
+        boxed.masu.engine(&["kill", name.trim_end(), "KILL"]).good();
+        boxed.nothing_is_left_of(name.trim_end());
+        ports_are_unpublished(&boxed);
+    }
 }
 
 /// Both programs that ordinary users have, and what the box's address is with them.
@@ -182,10 +223,55 @@ fn ports_of_a_box_in_a_network_of_cni_are_published() {
     let boxed = with_cni();
     for _ in 0..2 {
         publishes(&boxed, "web");
-        nothing_is_left(&boxed);
-        let rules = boxed.masu.world().inside("iptables -t nat -S");
-        assert!(!rules.contains("8081") && !rules.contains("9053"), "{rules}");
+        ports_are_unpublished(&boxed);
     }
+}
+
+/// A script that waits for the page of port 8081 at an address of IPv6; busybox's wget knows none.
+fn ask(address: &str) -> String {
+    let get = format!(
+        r#"exec 3<>/dev/tcp/{address}/8081; printf "GET / HTTP/1.0\r\n\r\n" >&3; tail -n 1 <&3 | grep page"#
+    );
+    format!("for i in $(seq 100); do timeout 1 bash -c '{get}' 2>/dev/null && exit; sleep 0.05; done; exit 1")
+}
+
+const SERVE_PAGE: &str = "echo page > /index.html; httpd -f -p 80 -h /";
+
+#[test]
+fn a_port_is_published_at_an_address_of_ipv6() {
+    let boxed = Box::of_a_user_within(World::new());
+    for address in ["::1", "2001:db8::2"] {
+        let port = format!("[{address}]:8081:80");
+        let name = boxed.leave(&["--net", "pasta", "-p", &port], SERVE_PAGE);
+        assert_eq!(boxed.masu.world().inside(&ask(address)), "page\n");
+        let taken = boxed.run(&["--net", "pasta", "-p", &port], &["true"]).bad();
+        assert!(taken.starts_with("port 8081/tcp is taken"), "{taken}");
+        boxed.masu.engine(&["kill", &name, "KILL"]).good();
+        boxed.nothing_is_left_of(&name);
+    }
+    let refused = boxed.run(&["--net", "slirp4netns", "-p", "[::1]:8081:80"], &["true"]).bad();
+    assert_eq!(refused, "--publish: port 8081/tcp: slirp4netns knows IPv4 alone\nhint: --net pasta");
+}
+
+#[test]
+fn a_network_of_cni_publishes_at_an_address_of_ipv6_where_it_has_one() {
+    let boxed = with_cni();
+    let lost = boxed.run(&["--net", "web", "-p", "[2001:db8::2]:8081:80"], &["true"]).bad();
+    assert!(lost.ends_with("network web: port 8081/tcp: the box has no address of IPv6"), "{lost}");
+    let refused = boxed.run(&["--net", "web", "-p", "[::1]:8081:80"], &["true"]).bad();
+    let problem = "packets of ::1 do not leave the machine, nor do they reach a bridge";
+    let hint = "hint: another address of this machine";
+    assert_eq!(refused, format!("--publish: port 8081/tcp: {problem}\n{hint}"));
+    let list = boxed.masu.scratch.path("net.d/10-web.conflist");
+    let ranges = r#""ranges": [[{ "subnet": "10.77.0.0/24" }], [{ "subnet": "fd00:77::/64" }]]"#;
+    let text = std::fs::read_to_string(&list).unwrap().replace(r#""subnet": "10.77.0.0/24""#, ranges);
+    let text = text.replace(r#"{ "dst": "0.0.0.0/0" }"#, r#"{ "dst": "0.0.0.0/0" }, { "dst": "::/0" }"#);
+    std::fs::write(&list, text).unwrap();
+    let name = boxed.leave(&["--net", "web", "-p", "[2001:db8::2]:8081:80"], SERVE_PAGE);
+    assert_eq!(boxed.masu.world().outside(&ask("2001:db8::2")), "page\n");
+    boxed.masu.engine(&["kill", &name, "KILL"]).good();
+    boxed.nothing_is_left_of(&name);
+    ports_are_unpublished(&boxed);
 }
 
 #[test]

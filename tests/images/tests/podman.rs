@@ -29,7 +29,7 @@ const CASES: &[(Words, Option<Words>, &str)] = &[
     (&["--interactive"], None, "cat"),
     (&[], None, "cat"),
     (&["--hostname", "inside"], None, "hostname; echo $(cat /etc/hostname); grep -c inside /etc/hosts"),
-    (&["--name", "named"], None, "echo named"),
+    (&["--name", "compared-with-podman"], None, "echo named"),
     (&["--rm"], None, "exit 7"),
     (
         &["--volume", "DIR/given:/v"],

@@ -117,7 +117,11 @@ fn carry_out(line: &CommandLine<'_>, env: &[&'static CStr], log: &Log) -> Result
         return supervise(line, rest, env, log);
     }
     if name == network::VERB {
-        return network::run(rest.get(1..).unwrap_or_default());
+        return Ok(network::run(rest.get(1..).unwrap_or_default()).unwrap_or_else(|failure| {
+            // It is the engine that says to whom and whose words these are.
+            output::complain(&failure);
+            ExitCode::FAILURE
+        }));
     }
     let Some(verb) = VERBS.iter().find(|verb| verb.name == name) else {
         let unknown = UnknownCommand { name, asked_companion: true };

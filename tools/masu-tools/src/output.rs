@@ -16,6 +16,13 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Writes to standard error why something failed, for a program that says whose words these are.
+pub(crate) fn complain(failure: &Failure) {
+    let hint = failure.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    // ignored: nobody hears it, then.
+    writeln!(std::io::stderr(), "{}{hint}", failure.message).ok();
+}
+
 /// How a text for people is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::namespace::Namespace;
-use super::ports::Port;
+use super::ports::{Port, Turn};
 use super::{Found, RECORD, read, write};
 use crate::boxes::random_name;
 
@@ -113,7 +113,9 @@ impl Network {
     /// Those of the plugins.
     pub(super) fn attach(&self, directory: &Path, pid: u32, ports: &[Port]) -> Result<Found> {
         let _lock = lock(directory)?;
+        let turn = Turn::take(ports, directory.parent().unwrap_or(directory))?;
         let namespace = Namespace::Net.bind(directory, pid)?;
+        drop(turn);
         let mut result = None;
         for plugin in &self.plugins {
             let config = self.config_of(plugin, result.as_ref(), ports);
@@ -123,7 +125,17 @@ impl Network {
             write(&directory.join(RESULT), &said)?;
             result = Some(said);
         }
-        Ok(result.as_ref().map(found).unwrap_or_default())
+        let found = result.as_ref().map(found).unwrap_or_default();
+        // portmap says nothing of a port that no packet will come to.
+        let lost =
+            ports.iter().find(|port| port.is_version_6() && !found.addresses.iter().any(IpAddr::is_ipv6));
+        match lost {
+            Some(port) => {
+                let problem = format!("port {}: the box has no address of IPv6", port.name());
+                Err(Failure::new(format!("network {}: {problem}", self.name)))
+            }
+            None => Ok(found),
+        }
     }
 
     /// Calls the plugins in the opposite order.

@@ -19,7 +19,7 @@ mod slirp4netns;
 use std::ffi::CStr;
 use std::fs;
 use std::io::Read;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -106,10 +106,31 @@ pub(super) fn choose(matches: &ArgMatches) -> Result<Choice> {
         "none" => return Ok(Choice::None),
         "host" => return Ok(Choice::Host),
         Pasta::NAME => Kind::Pasta(Pasta::find(is_root)?),
-        Slirp4netns::NAME => Kind::Slirp4netns(Slirp4netns::find(is_root)?),
-        name => Kind::Cni(cni::Network::find(name, is_root, !ports.is_empty())?),
+        Slirp4netns::NAME => {
+            refuse_version_6(&ports, |_| true, "slirp4netns knows IPv4 alone", "--net pasta")?;
+            Kind::Slirp4netns(Slirp4netns::find(is_root)?)
+        }
+        name => {
+            // IPv6 has no route_localnet, by which IPv4's get there.
+            let is_loopback = |port: &Port| port.address == Some(Ipv6Addr::LOCALHOST.into());
+            let problem = "packets of ::1 do not leave the machine, nor do they reach a bridge";
+            refuse_version_6(&ports, is_loopback, problem, "another address of this machine")?;
+            Kind::Cni(cni::Network::find(name, is_root, !ports.is_empty())?)
+        }
     };
     Ok(Choice::Attached(kind, ports))
+}
+
+fn refuse_version_6(
+    ports: &[Port],
+    is_meant: impl Fn(&Port) -> bool,
+    problem: &str,
+    hint: &str,
+) -> Result<()> {
+    match ports.iter().find(|port| port.is_version_6() && is_meant(port)) {
+        Some(port) => Err(Failure::with_hint(format!("--publish: port {}: {problem}", port.name()), hint)),
+        None => Ok(()),
+    }
 }
 
 /// Refuses ports that something else on this machine has.

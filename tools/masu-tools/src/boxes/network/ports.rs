@@ -1,10 +1,11 @@
 //! Published ports: what arrives at a port of this machine goes to one of the box.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use masu_app::{Failure, Result};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::{RECORD, Record, read};
@@ -49,7 +50,13 @@ impl Port {
             && (self.address == other.address || is_any(self) || is_any(other))
     }
 
-    fn name(&self) -> String {
+    /// Whether it is published at addresses of IPv6 alone.
+    pub(super) fn is_version_6(&self) -> bool {
+        self.address().is_ipv6()
+    }
+
+    /// How messages call it.
+    pub(super) fn name(&self) -> String {
         format!("{}/{}", self.here, self.protocol.name())
     }
 }
@@ -98,6 +105,36 @@ pub(super) fn parse_all<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<
 ///
 /// When a port is taken, or not for this caller.
 pub(super) fn refuse_taken(ports: &[Port], boxes: &Path) -> Result<()> {
+    refuse_published(ports, boxes)?;
+    ports.iter().try_for_each(try_to_bind)
+}
+
+/// The right to publish ports, which nobody else in the store has as long as this is there: two that looked at the same
+/// time would both find them free.
+pub(super) struct Turn {
+    _lock: Option<File>,
+}
+
+impl Turn {
+    /// Waits for it, and looks for other boxes of the store that have these ports. Whoever has it makes its own box one that
+    /// [`Record::is_attached`].
+    ///
+    /// # Errors
+    ///
+    /// When a port is taken.
+    pub(super) fn take(ports: &[Port], boxes: &Path) -> Result<Self> {
+        if ports.is_empty() {
+            return Ok(Self { _lock: None });
+        }
+        let told = |error: std::io::Error| Failure::new(format!("lock {}: {error}", boxes.display()));
+        let lock = File::open(boxes).map_err(told)?;
+        flock(&lock, FlockOperation::LockExclusive).map_err(|errno| told(errno.into()))?;
+        refuse_published(ports, boxes)?;
+        Ok(Self { _lock: Some(lock) })
+    }
+}
+
+fn refuse_published(ports: &[Port], boxes: &Path) -> Result<()> {
     if ports.is_empty() {
         return Ok(());
     }
@@ -111,7 +148,7 @@ pub(super) fn refuse_taken(ports: &[Port], boxes: &Path) -> Result<()> {
             return Err(Failure::with_hint(message, "another port, or wait for that box to end"));
         }
     }
-    ports.iter().try_for_each(try_to_bind)
+    Ok(())
 }
 
 fn try_to_bind(port: &Port) -> Result<()> {
