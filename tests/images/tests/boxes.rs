@@ -288,6 +288,18 @@ fn a_kept_box_has_its_name_until_it_is_removed() {
 }
 
 #[test]
+fn a_box_that_is_not_kept_waits_for_no_disk() {
+    let boxed = Box::new();
+    let script = "grep -c ' / overlay .*volatile' /proc/mounts";
+    assert_eq!(boxed.says(&[], script), "1\n");
+    let kept = boxed.run(&["--keep", "--name", "kept-on-a-disk"], &["sh", "-c", script]);
+    assert_eq!((kept.code, kept.stdout.as_str()), (Some(1), "0\n"));
+    boxed.masu.engine(&["delete", "kept-on-a-disk"]).good();
+    boxed.masu.bundle(&["rm", &boxed.directory("kept-on-a-disk").display().to_string()]).good();
+    boxed.nothing_is_left();
+}
+
+#[test]
 fn a_box_knows_names() {
     let boxed = Box::new();
     let script = "cat /etc/hostname /etc/hosts; ls /etc";

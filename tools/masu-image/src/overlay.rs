@@ -23,9 +23,19 @@ pub struct Upper {
     pub upper: PathBuf,
     /// On the same file system, and nobody's business but overlayfs'.
     pub work: PathBuf,
+    /// Whether what was written need not be on the disk, ever: the mount option `volatile`, Linux 5.10. Otherwise fsync(2)
+    /// and the unmounting wait for the disk, the latter for all that anybody has written there. It cannot be mounted a
+    /// second time then.
+    pub volatile: bool,
 }
 
 impl Upper {
+    /// The one that was made below `base`.
+    #[must_use]
+    pub fn at(base: &Path) -> Self {
+        Self { upper: base.join("upper"), work: base.join("work"), volatile: false }
+    }
+
     /// Makes both, new, below a new directory `base`. The upper directory's mode and owner are what the merged root
     /// shows: `lower`'s.
     ///
@@ -33,7 +43,7 @@ impl Upper {
     ///
     /// [`Error::File`].
     pub fn create(base: &Path, lower: &Path) -> Result<Self> {
-        let this = Self { upper: base.join("upper"), work: base.join("work") };
+        let this = Self::at(base);
         create_dir(base, 0o700)?;
         create_dir(&this.work, 0o700)?;
         let metadata = lower.metadata().map_err(Error::file("stat", lower))?;
@@ -56,11 +66,12 @@ impl Upper {
 /// What the kernel says. `EINVAL` has many reasons, more than [`MAX_LAYERS`] layers among them.
 pub fn mount(lower: &[&Path], upper: Option<&Upper>, marks: Marks, target: &Path) -> rustix::io::Result<()> {
     let lower: Vec<OwnedFd> = lower.iter().map(|path| open_layer(path)).collect::<rustix::io::Result<_>>()?;
+    let volatile = upper.is_some_and(|upper| upper.volatile);
     let upper = match upper {
         Some(upper) => Some((open_layer(&upper.upper)?, open_layer(&upper.work)?)),
         None => None,
     };
-    let layers = Layers { lower: &lower, upper: upper.as_ref(), marks };
+    let layers = Layers { lower: &lower, upper: upper.as_ref(), volatile, marks };
     match layers.mount_each(target) {
         // KERNEL(6.7): older ones do not know `lowerdir+`, and take all layers in one text.
         Err(Errno::INVAL) => layers.mount_all(target),
@@ -81,6 +92,7 @@ fn name(layer: &OwnedFd) -> String {
 struct Layers<'a> {
     lower: &'a [OwnedFd],
     upper: Option<&'a (OwnedFd, OwnedFd)>,
+    volatile: bool,
     marks: Marks,
 }
 
@@ -95,6 +107,9 @@ impl Layers<'_> {
             fsconfig_set_string(context, "upperdir", name(upper))?;
             fsconfig_set_string(context, "workdir", name(work))?;
         }
+        if self.volatile {
+            fsconfig_set_flag(context, "volatile")?;
+        }
         if self.marks == Marks::User {
             fsconfig_set_flag(context, "userxattr")?;
         }
@@ -108,6 +123,9 @@ impl Layers<'_> {
         let mut options = format!("lowerdir={}", names.join(":"));
         if let Some((upper, work)) = self.upper {
             options += &format!(",upperdir={},workdir={}", name(upper), name(work));
+        }
+        if self.volatile {
+            options += ",volatile";
         }
         if self.marks == Marks::User {
             options += ",userxattr";

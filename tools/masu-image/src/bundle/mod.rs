@@ -44,6 +44,9 @@ use std::path::{Path, PathBuf};
 pub enum Root {
     /// An overlay over the layers, mounted where the caller is.
     Overlay,
+    /// The same for a bundle that is to be removed before a restart: nothing waits for the disk, and it cannot be mounted
+    /// again.
+    Volatile,
     /// A copy, for who cannot keep a mount, or wants none.
     Flat,
 }
@@ -153,7 +156,7 @@ impl Create<'_> {
     /// The layers that are mounted of an image: none of a copy.
     fn mounted(&self, content: &Content<'_>) -> Vec<Digest> {
         match self.root {
-            Root::Overlay => content.chain(),
+            Root::Overlay | Root::Volatile => content.chain(),
             Root::Flat => Vec::new(),
         }
     }
@@ -190,7 +193,7 @@ impl Create<'_> {
         if let Some(top) = chain.last() {
             let upper = Upper::create(&directory.join("overlay"), &self.store.snapshot_path(top))?.upper;
             self.give(&upper)?;
-            self.mounts(directory).root(&chain)?;
+            self.mounts(directory).root(&chain, self.root == Root::Volatile)?;
         }
         Ok(ROOT)
     }
@@ -279,7 +282,7 @@ pub fn mount(store: &Store, standing: &Standing, directory: &Path) -> Result<()>
     let lease = find_lease(store, &directory)?;
     let mounts = Mounts { store, standing, ids: lease.ids.as_ref(), directory: &directory };
     if !is_mount_point(&directory.join(ROOT))? {
-        mounts.root(&lease.snapshots)?;
+        mounts.root(&lease.snapshots, false)?;
     }
     for (number, chain) in lease.images.iter().enumerate() {
         if !is_mount_point(&image_path(&directory, number))? {
@@ -342,9 +345,8 @@ struct Mounts<'a> {
 
 impl Mounts<'_> {
     /// The root: what is written lies above the layers.
-    fn root(&self, chain: &[Digest]) -> Result<()> {
-        let base = self.directory.join("overlay");
-        let upper = Upper { upper: base.join("upper"), work: base.join("work") };
+    fn root(&self, chain: &[Digest], volatile: bool) -> Result<()> {
+        let upper = Upper { volatile, ..Upper::at(&self.directory.join("overlay")) };
         self.mount(chain, None, Some(&upper), &self.directory.join(ROOT))
     }
 

@@ -71,9 +71,13 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     let keep = matches.get_flag("keep");
     let signals = Signals::hold()?;
     let ids = userns.claim(&store, caller.maps.as_ref())?;
-    // An ordinary user's mount would end with this process, and its files cannot get other owners.
-    let is_flat = caller.maps.is_some() && (keep || ids.as_ref().is_some_and(|ids| ids.shifts));
-    let root = if is_flat { Root::Flat } else { Root::Overlay };
+    let is_shifted = ids.as_ref().is_some_and(|ids| ids.shifts);
+    let root = match (caller.maps.is_some(), keep) {
+        // An ordinary user's mount would end with this process, and its files cannot get other owners.
+        (true, _) if keep || is_shifted => Root::Flat,
+        (false, true) => Root::Overlay,
+        _ => Root::Volatile,
+    };
     let parts = Parts { origin, images, ids, root };
     parts.make(session, &store, &caller.standing, &directory)?;
     let configured =
