@@ -6,9 +6,11 @@
 
 mod aims;
 mod blocks;
+mod boxes;
 mod chart;
 mod commands;
 mod contender;
+mod content;
 mod figures;
 mod filter;
 mod floor;
@@ -37,8 +39,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-/// The part that has no runtimes: on its own, and never a part of all.
-const IMAGES: &str = "images";
+type Measure = fn() -> Result<()>;
+
+/// The parts that have no runtimes: each on its own, and never a part of all.
+const ALONE: [(&str, Measure); 2] = [("images", images::run), ("boxes", boxes::run)];
 /// For so long the machine is watched before anything is measured.
 const WATCH: Duration = Duration::from_secs(2);
 /// Of its time, what may go to others.
@@ -46,8 +50,8 @@ const BUSY_MAX: f64 = 0.03;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only the parts with these words in their names; `--list` names them, and `images` is alone: from a registry to
-    /// unpacked layers, beside podman, skopeo and umoci
+    /// Only the parts with these words in their names; `--list` names them. Alone are `images`, from a registry to
+    /// unpacked layers, beside podman, skopeo and umoci, and `boxes`, from there to a container, beside podman and Docker
     #[arg(value_name = "PART")]
     parts: Vec<String>,
     /// Name the parts of the benchmark and measure nothing
@@ -62,11 +66,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let is_images = arguments.parts == [IMAGES];
-    let parts = if is_images { Vec::new() } else { section::select(&arguments.parts)? };
+    let alone = ALONE.iter().find(|(name, _)| arguments.parts == [*name]);
+    let parts = if alone.is_some() { Vec::new() } else { section::select(&arguments.parts)? };
     if arguments.list {
         parts.iter().for_each(|part| println!("{}", part.name));
-        println!("{IMAGES}");
+        ALONE.iter().for_each(|(name, _)| println!("{name}"));
         return Ok(());
     }
     if !rustix::process::geteuid().is_root() {
@@ -75,8 +79,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.engines {
         return engines();
     }
-    if is_images {
-        return images::run();
+    if let Some((_, measure)) = alone {
+        return measure();
     }
     let baseline = arguments.baseline.as_deref().map(Figures::read).transpose()?;
     let figures = measure(&parts)?;

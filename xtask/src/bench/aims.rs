@@ -105,7 +105,7 @@ fn line(aim: &Aim, figures: &Figures) -> Option<Line> {
 }
 
 /// Where the rounds are on both sides of the aim, another run may say the opposite.
-fn judge(at_most: f64, measured: f64, spread: Option<Spread>) -> &'static str {
+pub(super) fn judge(at_most: f64, measured: f64, spread: Option<Spread>) -> &'static str {
     let Spread { low, high } = spread.unwrap_or(Spread { low: measured, high: measured });
     match (low.min(measured) <= at_most, high.max(measured) <= at_most) {
         (true, true) => "met",

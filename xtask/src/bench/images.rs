@@ -4,19 +4,18 @@
 //! file system ([`disk`]), in rotating order, with what came before written back. All of it in a mount namespace.
 
 mod contender;
-mod content;
 mod disk;
 mod memory;
 mod registry;
 mod report;
 
+use super::content::{self, Content};
 use super::figures::{Figures, Row, Value};
 use super::{BUSY_MAX, WATCH, machine, noise};
 use crate::setup::{self, Consent};
 use crate::{build, project};
 use anyhow::{Context, Result};
 use contender::{CONTENDERS, Contender, World};
-use content::Content;
 use masu_sys::process::{CloneFlags, unshare};
 use registry::Registry;
 use rustix::mount::{MountPropagationFlags, mount_change};

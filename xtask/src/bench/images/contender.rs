@@ -1,8 +1,8 @@
 //! Who brings an image onto the disk, and how.
 
-use super::content::Content;
 use super::disk::Disk;
 use super::registry::Registry;
+use crate::bench::content::Content;
 use crate::project;
 use anyhow::{Context, Result};
 use rustix::mount::{UnmountFlags, unmount};

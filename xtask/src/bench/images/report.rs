@@ -1,7 +1,7 @@
 //! The figures, for the terminal and for `docs/benchmarks-images.md`.
 
 use super::contender::CONTENDERS;
-use super::content::{self, Content};
+use crate::bench::content::{self, Content};
 use crate::bench::figures::{Figures, Row};
 use crate::bench::report::with_unit;
 use crate::project;
