@@ -1,9 +1,8 @@
 //! Hooks of the container's own namespaces, as steps.
 
-use alloc::string::String;
-
 use masu_program::{Barrier, CText, Fd, Step};
 use masu_spec::{Config, Hook, HookKind, Status, Str};
+use serde::Serialize;
 
 use super::{CreateInput, Origin, Plan, TextList, Want, c_string};
 use crate::{
@@ -35,8 +34,7 @@ pub(super) fn plan_assembled(plan: &mut Plan, input: &CreateInput<'_>) -> Result
     if input.config.hooks.any(&[HookKind::CreateContainer]) {
         plan.push(origin, &Step::SetUmask { mask: UMASK })?;
         let state = HookState { id: input.id, bundle: input.bundle, annotations: &input.config.annotations };
-        let state = state.around_pid(Status::Creating);
-        plan_hooks(plan, input.config, HookKind::CreateContainer, state)?;
+        plan_hooks(plan, input.config, HookKind::CreateContainer, (&state, Status::Creating))?;
         plan.push(origin, &Step::SetUmask { mask: 0 })?;
     }
     Ok(())
@@ -45,19 +43,21 @@ pub(super) fn plan_assembled(plan: &mut Plan, input: &CreateInput<'_>) -> Result
 /// Hooks of the process that is about to execute the program: with its user, its limits and its directory.
 pub(super) fn plan_start(plan: &mut Plan, config: &Config<'_>, id: &str, bundle: &str) -> Result<()> {
     let state = HookState { id, bundle, annotations: &config.annotations };
-    plan_hooks(plan, config, HookKind::StartContainer, state.around_pid(Status::Created))
+    plan_hooks(plan, config, HookKind::StartContainer, (&state, Status::Created))
 }
 
 fn plan_hooks(
     plan: &mut Plan,
     config: &Config<'_>,
     kind: HookKind,
-    [before, after]: [String; 2],
+    (state, status): (&HookState<'_, impl Serialize>, Status),
 ) -> Result<()> {
     let hooks = config.hooks.of(kind);
     if hooks.is_empty() {
         return Ok(());
     }
+    // Not before it is known that somebody reads it: annotations may be a megabyte.
+    let [before, after] = state.around_pid(status);
     let origin = Origin::Field(kind.path());
     let (before, after) = (c_string(origin, &before)?, c_string(origin, &after)?);
     for (index, hook) in hooks.iter().enumerate() {
