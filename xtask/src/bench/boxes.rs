@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use contender::{CONTENDERS, Contender, World};
 use masu_sys::process::{CloneFlags, unshare};
 use rustix::mount::{MountPropagationFlags, mount_change};
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -107,28 +108,31 @@ fn all_at_once(world: &World) -> Result<Row> {
     Ok(Row::new(&format!("{MANY} boxes at once"), "ms", values.into()))
 }
 
-/// What of the machine's memory is gone while so many wait, for each of them.
+/// What processes there are more while so many wait, and what they have of the machine's memory, for each box. The kernel's own
+/// memory is not in it: how much of that is free tells what happened before as well.
 fn memory(world: &World) -> Result<Row> {
     let mut values = Vec::new();
     for contender in CONTENDERS {
         eprintln!("measuring: memory of {MANY} boxes: {}", contender.name());
-        let before = available()?;
+        let before = processes()?;
         world.leave_many(contender, MANY)?;
-        let gone = before.saturating_sub(available()?);
+        let used: u64 = processes()?.difference(&before).map(|pid| proportional_size(*pid)).sum();
         world.end_all(contender)?;
-        values.push(Value::exact(contender.name(), gone as f64 / MANY as f64 / 1024.0));
+        values.push(Value::exact(contender.name(), used as f64 / MANY as f64 / 1024.0));
     }
     Ok(Row::new(&format!("memory of one of {MANY} boxes"), "MB", values))
 }
 
-/// MemAvailable of proc_meminfo(5), in KB, when the kernel has come to rest.
-fn available() -> Result<u64> {
-    std::thread::sleep(Duration::from_secs(2));
-    let file = "/proc/meminfo";
-    let text = std::fs::read_to_string(file).with_context(|| format!("read {file}"))?;
-    let value = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let value = value.and_then(|value| value.trim().strip_suffix(" kB")?.parse().ok());
-    value.with_context(|| format!("{file} has no MemAvailable"))
+fn processes() -> Result<BTreeSet<u32>> {
+    let names = std::fs::read_dir("/proc").context("read /proc")?.flatten().map(|entry| entry.file_name());
+    Ok(names.filter_map(|name| name.to_str()?.parse().ok()).collect())
+}
+
+/// Pss of proc_pid_smaps(5), in KB: what several processes share is divided among them. 0 for one that has ended.
+fn proportional_size(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    value.and_then(|value| value.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
 }
 
 fn versions(world: &World) -> Result<Vec<String>> {

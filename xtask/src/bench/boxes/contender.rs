@@ -118,7 +118,8 @@ impl World {
     }
 
     pub(super) fn docker(&self, words: &[&str]) -> Command {
-        let mut docker = Command::new("docker");
+        // Debian's, whatever else is in the PATH.
+        let mut docker = Command::new("/usr/bin/docker");
         docker.arg("--host").arg(format!("unix://{}", self.run.join("docker.sock").display())).args(words);
         docker
     }

@@ -106,8 +106,8 @@ fn markdown(figures: &Figures, content: &Content) -> Result<String> {
          run --rm`, all without a network, the last two with runc; dockerd runs already. The program is `true`, of `debian`: \
          mmdebstrap's minbase, {} MB of gzip in one layer. A bundle is `masu bundle create` alone; `large` is 30,000 files, \
          {} MB in {} layers. Medians of {} calls in blocks that take turns, the first of each left out; of {} rounds for the \
-         {} at once, from the first call to the end of the last. Memory is what the machine has less of while so many \
-         wait in the background (MemAvailable), for each of them.\n\n",
+         {} at once, from the first call to the end of the last. Memory is what the processes have that are \
+         there more while so many wait in the background (Pss), for each box.\n\n",
         figures.machine.join("; "),
         figures.versions.join(", "),
         debian.megabytes,
