@@ -5,7 +5,7 @@ use super::contender::{Contender, Live};
 use super::figures::{Row, Value};
 use super::run;
 use super::section::{Field, Findings};
-use super::variant::{PLAIN, WITHOUT_NETWORK};
+use super::variant::WITHOUT_NETWORK;
 use anyhow::{Context, Result};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use std::path::PathBuf;
@@ -13,6 +13,8 @@ use std::path::PathBuf;
 const CONTAINERS: usize = 1000;
 const LIST_ROUNDS: usize = 5;
 const MOUNTS: usize = 200;
+/// Blocks of each, with and without.
+const ROUNDS: usize = 5;
 
 /// Created containers of every runtime, and what `list` and one more `run` take beside them. One runtime's at a time: those
 /// of all together would be the machine's memory that is measured.
@@ -21,11 +23,8 @@ pub(super) fn containers(field: &Field, findings: &mut Findings) -> Result<Vec<R
     for contender in field.contenders.iter().filter(|contender| contender.is_runtime()) {
         // Beside the first one's containers the floor too: what more it takes, the kernel does.
         let floor = field.contenders.iter().find(|other| !other.is_runtime()).filter(|_| added.is_empty());
-        let runs = || -> Result<Vec<_>> {
-            let measured = std::iter::once(contender).chain(floor);
-            measured.map(|each| Ok((each.name, run::median_run(each, &run::plain(each)?)?))).collect()
-        };
-        let alone = runs()?;
+        let measured: Vec<_> = std::iter::once(contender).chain(floor).collect();
+        let alone = runs(&measured)?;
         let created = create_many(contender);
         let created = match created {
             Ok(created) => created,
@@ -39,15 +38,27 @@ pub(super) fn containers(field: &Field, findings: &mut Findings) -> Result<Vec<R
             contender.time(&mut contender.command(&["list"])?)
         })?;
         list.extend(samples.row("", 0, |time| *time).values);
-        for ((name, alone), (_, beside)) in alone.into_iter().zip(runs()?) {
-            added.push(Value::exact(name, (beside.as_secs_f64() - alone.as_secs_f64()) * 1e3));
-        }
+        added.extend(added_to(&alone, &runs(&measured)?));
         drop(created);
     }
     Ok(vec![
         Row::new("list of 1,000 containers, hot", "ms", list),
         Row::new("run, added by 1,000 containers", "ms", added),
     ])
+}
+
+/// Default containers of these, in turns.
+fn runs(contenders: &[&Contender]) -> Result<Row> {
+    let turns = contenders.iter().map(|&contender| Turn { contender, what: 0 }).collect();
+    let samples = blocks::hot(turns, ROUNDS, BLOCK, |turn| {
+        turn.contender.time(&mut turn.contender.run(&run::plain(turn.contender)?)?)
+    })?;
+    Ok(samples.row("", 0, |time| *time))
+}
+
+/// How much more each takes than before.
+fn added_to(before: &Row, after: &Row) -> Vec<Value> {
+    after.values.iter().filter_map(|value| Some(value.added_to(before.of(&value.runtime)?))).collect()
 }
 
 /// Without a network namespace each: a thousand of those take the kernel minutes to remove.
@@ -60,26 +71,16 @@ fn create_many(contender: &Contender) -> Result<Vec<Live<'_>>> {
     (0..CONTAINERS).map(create).collect()
 }
 
-/// `run` on a host with many mounts, in turns with the same one without: the mounts come and go.
+/// `run` on a host with many mounts, and how much more that is than without.
 pub(super) fn host_mounts(field: &Field, _: &mut Findings) -> Result<Vec<Row>> {
-    let mut with = Vec::new();
-    let mut added = Vec::new();
-    for contender in &field.contenders {
-        let bundle = contender.bundle("plain", &["/true"], PLAIN.change)?;
-        let before = run::median_run(contender, &bundle)?;
-        let mounts = Mounts::make(&field.scratch.path)?;
-        let turns = vec![Turn { contender, what: 0 }];
-        let samples =
-            blocks::hot(turns, 3, BLOCK, |turn| turn.contender.time(&mut turn.contender.run(&bundle)?))?;
-        mounts.remove()?;
-        let after = run::median_run(contender, &bundle)?;
-        let value = samples.row("", 0, |time| *time).values.into_iter().next().context("no sample")?;
-        let alone = (before + after).as_secs_f64() / 2.0 * 1e3;
-        added.push(Value::exact(contender.name, value.value - alone));
-        with.push(value);
-    }
+    let contenders: Vec<_> = field.contenders.iter().collect();
+    let alone = runs(&contenders)?;
+    let mounts = Mounts::make(&field.scratch.path)?;
+    let beside = runs(&contenders)?;
+    mounts.remove()?;
+    let added = added_to(&alone, &beside);
     Ok(vec![
-        Row::new("run, 200 host mounts", "ms", with),
+        Row::new("run, 200 host mounts", "ms", beside.values),
         Row::new("run, added by 200 host mounts", "ms", added),
     ])
 }

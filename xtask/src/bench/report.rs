@@ -12,6 +12,9 @@ const OTHERS: [&str; 3] = ["floor", "crun", "runc"];
 /// Those whose slowest in a hundred are told.
 const WITH_P99: [&str; 2] = ["masu", "crun"];
 
+/// What traces and profiles say of the figures, and why what is missed is. Written by hand: it is to be read again whenever they change.
+const TIME: &str = include_str!("time.md");
+
 /// For a terminal.
 pub(super) fn table(figures: &Figures) -> String {
     let mut text = format!("{:44}", "");
@@ -161,7 +164,7 @@ fn markdown(figures: &Figures) -> String {
         text.push('\n');
         figures.notes.iter().for_each(|note| text += &format!("* {}\n", note.replace('\n', " ")));
     }
-    text
+    text + TIME
 }
 
 fn cells(row: &Row) -> Vec<String> {
@@ -198,7 +201,7 @@ mod tests {
         assert_eq!(table(&figures(2.4)).lines().nth(1), Some(line.as_str()));
         let markdown = markdown(&figures(2.4));
         let row = "| run, hot | 2.40 ms | 4.80 ms | 2.00 ms | 6.00 ms |  | 24.0 ms | 1.20 | 0.40 | 0.10 |\n";
-        assert!(markdown.ends_with(row), "{markdown}");
+        assert!(markdown.ends_with(&format!("{row}{TIME}")), "{markdown}");
         assert!(markdown.contains("| run, hot: at most 1.25 × floor | 1.20 | met |\n"), "{markdown}");
     }
 

@@ -2,7 +2,7 @@
 
 use super::blocks::{self, BLOCK, Samples, Turn, after_rest, turns};
 use super::contender::{Bundle, Contender};
-use super::figures::{ANY, Row, Value, median};
+use super::figures::{ANY, Row, Value};
 use super::section::{Field, Findings};
 use super::variant::{PLAIN, Variant};
 use anyhow::{Context, Result};
@@ -162,13 +162,6 @@ fn added(name: &str, samples: &Samples<'_, Duration>) -> Row {
     let (plain, other) = (of(0), of(1));
     let values = other.values.iter().filter_map(|value| Some(value.added_to(plain.of(&value.runtime)?)));
     Row::new(&format!("run, added by {name}"), "ms", values.collect())
-}
-
-/// The median of one contender's `run`s in a row, for a comparison with another time.
-pub(super) fn median_run(contender: &Contender, bundle: &Bundle) -> Result<Duration> {
-    let times =
-        (0..BLOCK).map(|_| contender.time(&mut contender.run(bundle)?)).collect::<Result<Vec<_>>>()?;
-    Ok(median(times.get(1..).unwrap_or_default()))
 }
 
 /// What all descendants that were waited for have used, from proc_pid_stat(5).
