@@ -54,3 +54,44 @@ fn a_credential_helper_is_asked_for_its_registry_or_for_all() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{digest}\n"), "{auth}: {output:?}");
     }
 }
+
+#[test]
+fn the_first_file_that_knows_the_registry_is_taken() {
+    let image = Image::new(&[10]);
+    let fake = Fake::start(move |_, request| match request.header("authorization") {
+        Some(_) => image.answer(request, &Reply::part),
+        None => Reply::new(401, "").with("WWW-Authenticate", "Basic realm=\"x\""),
+    });
+    let masu = Masu::new();
+    // a:x to d:x, in the order in which they are looked for.
+    let files = [
+        ("given.json", "YTp4"),
+        ("run/containers/auth.json", "Yjp4"),
+        ("home/.config/containers/auth.json", "Yzp4"),
+        ("home/.docker/config.json", "ZDp4"),
+    ];
+    for (file, auth) in files {
+        let path = masu.scratch.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text =
+            format!(r#"{{"auths":{{"{}":{{"auth":"{auth}"}},"other.io":{{"auth":"eDp5"}}}}}}"#, fake.host);
+        std::fs::write(path, text).unwrap();
+    }
+    let pull = |given: Option<&str>| {
+        let mut pull = masu.command(&["pull", "--insecure", "--quiet", &fake.name()]);
+        pull.env_remove("REGISTRY_AUTH_FILE").env_remove("XDG_CONFIG_HOME").env_remove("DOCKER_CONFIG");
+        pull.env("XDG_RUNTIME_DIR", masu.scratch.path("run")).env("HOME", masu.scratch.path("home"));
+        pull.envs(given.map(|file| ("REGISTRY_AUTH_FILE", masu.scratch.path(file))));
+        let output = pull.output().unwrap();
+        let sent =
+            fake.requests().iter().rev().find_map(|one| one.header("authorization").map(str::to_owned));
+        (output.status.success(), sent.unwrap_or_default())
+    };
+    for (index, (file, auth)) in files.into_iter().enumerate() {
+        let given = (index == 0).then_some(file);
+        assert_eq!(pull(given), (true, format!("Basic {auth}")), "{file}");
+        std::fs::remove_file(masu.scratch.path(file)).unwrap();
+    }
+    // Nobody knows it any more.
+    assert!(!pull(None).0);
+}
