@@ -174,6 +174,22 @@ fn of_boxes_that_begin_at_once_one_has_the_port() {
     }
 }
 
+#[test]
+fn the_address_comes_back_of_a_box_whose_namespace_is_gone() {
+    let boxed = with_cni();
+    let name = boxed.leave(&["--net", "web"], "while :; do sleep 0.05; done");
+    for pid in boxed.processes() {
+        masu_image_tests::run("kill", &["-KILL", &pid.to_string()]);
+    }
+    // As after a restart of the machine.
+    let namespace = boxed.directory(&name).join("netns");
+    assert_eq!(boxed.masu.world().inside(&format!("umount -l {}", namespace.display())), "");
+    boxed.kill_and_clean();
+    let addresses = std::fs::read_dir(boxed.masu.scratch.path("leases/web")).unwrap();
+    let names = addresses.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("10.")).count(), 0);
+}
+
 /// Both programs that ordinary users have, and what the box's address is with them.
 const HELPERS: [(&str, &str); 2] = [("pasta", "192.0.2.2"), ("slirp4netns", "10.0.2.100")];
 

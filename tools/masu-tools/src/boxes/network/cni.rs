@@ -144,11 +144,13 @@ impl Network {
     ///
     /// The first of the plugins; the others are called all the same.
     pub(super) fn detach(&self, directory: &Path, ports: &[Port]) -> Result<()> {
-        let namespace = Namespace::Net.file(directory);
-        if !namespace.exists() {
+        let file = Namespace::Net.file(directory);
+        if !file.exists() {
             return Ok(());
         }
         let _lock = lock(directory)?;
+        // Without a namespace they take away what they have elsewhere: addresses (CNI_NETNS is optional for DEL).
+        let namespace = if Namespace::Net.is_bound(directory) { file } else { PathBuf::new() };
         let result: Option<Value> = read(&directory.join(RESULT))?;
         let calls = self.plugins.iter().rev();
         let calls = calls.map(|plugin| {

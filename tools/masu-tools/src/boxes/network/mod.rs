@@ -239,6 +239,9 @@ fn read<T: DeserializeOwned>(path: &PathBuf) -> Result<Option<T>> {
 }
 
 fn write(path: &Path, document: &Value) -> Result<()> {
-    fs::write(path, document.to_string())
+    // Under another name first: whoever cleans up after a kill reads it.
+    let new = path.with_extension("new");
+    fs::write(&new, document.to_string())
+        .and_then(|()| fs::rename(&new, path))
         .map_err(|error| Failure::new(format!("write {}: {error}", path.display())))
 }

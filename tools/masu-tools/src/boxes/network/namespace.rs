@@ -5,8 +5,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use masu_app::{Failure, Result};
+use rustix::fs::statfs;
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
+
+/// The type of the file system of namespaces, linux/magic.h.
+const NSFS_MAGIC: u64 = 0x6e73_6673;
 
 /// One of them.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +46,12 @@ impl Namespace {
         let source = format!("/proc/{pid}/ns/{}", self.name());
         mount_bind(source, &file).map_err(|errno| told("mount", errno.into()))?;
         Ok(file)
+    }
+
+    /// Whether the file has a namespace: not when a kill came before the mount or after the unmounting, nor after a restart of
+    /// the machine.
+    pub(super) fn is_bound(self, directory: &Path) -> bool {
+        statfs(self.file(directory)).is_ok_and(|status| u64::try_from(status.f_type) == Ok(NSFS_MAGIC))
     }
 
     /// Removes the file, if it is there.

@@ -105,7 +105,8 @@ pub(super) fn parse_all<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<
 ///
 /// When a port is taken, or not for this caller.
 pub(super) fn refuse_taken(ports: &[Port], boxes: &Path) -> Result<()> {
-    refuse_published(ports, boxes)?;
+    // Two that try at the same time would find each other there.
+    let _turn = Turn::take(ports, boxes)?;
     ports.iter().try_for_each(try_to_bind)
 }
 
@@ -127,7 +128,11 @@ impl Turn {
             return Ok(Self { _lock: None });
         }
         let told = |error: std::io::Error| Failure::new(format!("lock {}: {error}", boxes.display()));
-        let lock = File::open(boxes).map_err(told)?;
+        let lock = match File::open(boxes) {
+            // The first box of the store.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self { _lock: None }),
+            lock => lock.map_err(told)?,
+        };
         flock(&lock, FlockOperation::LockExclusive).map_err(|errno| told(errno.into()))?;
         refuse_published(ports, boxes)?;
         Ok(Self { _lock: Some(lock) })
