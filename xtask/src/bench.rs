@@ -37,16 +37,11 @@ use scratch::Scratch;
 use section::{Field, Findings, Section};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 type Measure = fn() -> Result<()>;
 
 /// The parts that have no runtimes: each on its own, and never a part of all.
 const ALONE: [(&str, Measure); 2] = [("images", images::run), ("boxes", boxes::run)];
-/// For so long the machine is watched before anything is measured.
-const WATCH: Duration = Duration::from_secs(2);
-/// Of its time, what may go to others.
-const BUSY_MAX: f64 = 0.03;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -114,12 +109,7 @@ fn measure(parts: &[&Section]) -> Result<Figures> {
     let masu = build::engine()?;
     let probe = Probe::build()?;
     let mut findings = Findings::default();
-    let busy = noise::watch(WATCH)?;
-    if busy > BUSY_MAX {
-        findings
-            .noise
-            .push(format!("before it began others had {:.0} % of the machine's time", busy * 100.0));
-    }
+    findings.noise.extend(noise::look_before()?);
     namespace::enter_v1_only()?;
     // Containers that outlive their runtime become our children, so that their end can be waited for.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("become a subreaper")?;

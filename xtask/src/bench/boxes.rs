@@ -9,13 +9,11 @@ mod report;
 
 use super::content::{self, Content};
 use super::figures::{Figures, Row, Value};
-use super::{BUSY_MAX, WATCH, machine, noise};
+use super::{machine, namespace, noise};
 use crate::setup::{self, Consent};
 use crate::{build, project};
 use anyhow::{Context, Result};
 use contender::{CONTENDERS, Contender, World};
-use masu_sys::process::{CloneFlags, unshare};
-use rustix::mount::{MountPropagationFlags, mount_change};
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -32,15 +30,9 @@ const ROUNDS: usize = 3;
 pub(super) fn run() -> Result<()> {
     setup::debian_packages(&[setup::Need::Tests, setup::Need::Engines], Consent::new(false))?;
     build::build()?;
-    unshare(CloneFlags::NEWNS).context("unshare(CLONE_NEWNS)")?;
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .context("make / private")?;
+    namespace::enter_private()?;
     let content = Content::open()?;
-    let mut noise = Vec::new();
-    let busy = noise::watch(WATCH)?;
-    if busy > BUSY_MAX {
-        noise.push(format!("before it began others had {:.0} % of the machine's time", busy * 100.0));
-    }
+    let noise = noise::look_before()?.into_iter().collect();
     let world = World::create(&content)?;
     let mut rows = vec![bundles(&world, content::DEBIAN)?, bundles(&world, content::LARGE)?];
     rows.push(one_by_one(&world)?);

@@ -11,14 +11,12 @@ mod report;
 
 use super::content::{self, Content};
 use super::figures::{Figures, Row, Value};
-use super::{BUSY_MAX, WATCH, machine, noise};
+use super::{machine, namespace, noise};
 use crate::setup::{self, Consent};
 use crate::{build, project};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use contender::{CONTENDERS, Contender, World};
-use masu_sys::process::{CloneFlags, unshare};
 use registry::Registry;
-use rustix::mount::{MountPropagationFlags, mount_change};
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,15 +27,9 @@ const ROUNDS: usize = 3;
 pub(super) fn run() -> Result<()> {
     setup::debian_packages(&[setup::Need::Tests, setup::Need::Engines], Consent::new(false))?;
     let masu = build::companion()?;
-    unshare(CloneFlags::NEWNS).context("unshare(CLONE_NEWNS)")?;
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .context("make / private")?;
+    namespace::enter_private()?;
     let content = Content::open()?;
-    let mut noise = Vec::new();
-    let busy = noise::watch(WATCH)?;
-    if busy > BUSY_MAX {
-        noise.push(format!("before it began others had {:.0} % of the machine's time", busy * 100.0));
-    }
+    let noise = noise::look_before()?.into_iter().collect();
     let world = World::create(masu, &content)?;
     let registry = Registry::start(&world.folder)?;
     for name in content::IMAGES {

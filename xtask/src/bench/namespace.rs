@@ -1,4 +1,4 @@
-//! A mount namespace in which `/sys/fs/cgroup` has the v1 hierarchies alone.
+//! Mount namespaces of the benchmark's own: what is mounted in one goes with it.
 
 use anyhow::{Context, Result};
 use masu_sys::process::{CloneFlags, unshare};
@@ -9,11 +9,16 @@ use std::path::{Path, PathBuf};
 
 const CGROUP: &str = "/sys/fs/cgroup";
 
-/// Enters it, for good. On a machine with cgroup v2 alone there is nothing to hide.
-pub(super) fn enter_v1_only() -> Result<()> {
+/// Enters one, for good.
+pub(super) fn enter_private() -> Result<()> {
     unshare(CloneFlags::NEWNS).context("unshare(CLONE_NEWNS)")?;
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .context("make / private")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).context("make / private")
+}
+
+/// Enters one in which `/sys/fs/cgroup` has the v1 hierarchies alone. On a machine with cgroup v2 alone there is nothing to
+/// hide.
+pub(super) fn enter_v1_only() -> Result<()> {
+    enter_private()?;
     let file = "/proc/self/mountinfo";
     let mountinfo = std::fs::read_to_string(file).with_context(|| format!("read {file}"))?;
     let hierarchies: Vec<_> = mountinfo.lines().filter_map(parse_v1_hierarchy).collect();

@@ -8,6 +8,11 @@ pub(super) const IDLE: Duration = Duration::from_secs(1);
 /// Ticks of 10 ms, over all processors, that may be spent on others in one [`IDLE`]: a timer here, a kernel thread there.
 const TICKS_MAX: u64 = 2;
 
+/// For so long the machine is watched before anything is measured.
+const WATCH: Duration = Duration::from_secs(2);
+/// Of its time, what may go to others.
+const BUSY_MAX: f64 = 0.03;
+
 /// Waits until the machine is idle for a while, and tells whether it was.
 pub(super) fn rest() -> Result<bool> {
     let before = busy_ticks()?;
@@ -15,8 +20,15 @@ pub(super) fn rest() -> Result<bool> {
     Ok(busy_ticks()?.saturating_sub(before) <= TICKS_MAX)
 }
 
+/// Looks for others before anything is measured, and says so when they had more of the machine than they may.
+pub(super) fn look_before() -> Result<Option<String>> {
+    let busy = watch(WATCH)?;
+    let told = || format!("before it began others had {:.0} % of the machine's time", busy * 100.0);
+    Ok((busy > BUSY_MAX).then(told))
+}
+
 /// What of the machine's time went to others: for a program that does nothing itself.
-pub(super) fn watch(duration: Duration) -> Result<f64> {
+fn watch(duration: Duration) -> Result<f64> {
     let (before, start) = (busy_ticks()?, Instant::now());
     std::thread::sleep(duration);
     let busy = busy_ticks()?.saturating_sub(before);
