@@ -120,7 +120,6 @@ const REASONS: &[(&str, Engine, &str)] = &[
     ("buildah", Engine::Containerd, PODMANS_SISTER),
     ("buildah", Engine::Cri, PODMANS_SISTER),
     ("a hundred at once", Engine::Cri, "containerd's column shows the same"),
-    ("refusals", Engine::Containerd, "among the exit codes"),
     ("refusals", Engine::Cri, "among the exit codes"),
     ("engine killed", Engine::Cri, "containerd's column shows the same"),
     ("Swarm", Engine::Podman, SWARM),

@@ -1,12 +1,17 @@
 //! What cannot be had: the engine's error has the runtime's words, and nothing of the container is left.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
 use masu_harness::command::Output;
+use masu_harness::terminal::Terminal;
 use masu_harness::{Check, ensure, ensure_eq, host};
 
 use crate::bench::Bench;
-use crate::suite::{DOCKER_LIKE, Engine, Suite, WITH_CGROUPS};
+use crate::engines::containerd;
+use crate::suite::{DOCKER_LIKE, Engine, PODMANS, Suite, WITH_CGROUPS};
 use crate::world::IMAGE;
 
 pub(super) fn add(suite: &mut Suite) {
@@ -21,6 +26,9 @@ pub(super) fn add(suite: &mut Suite) {
         "a full disk for the state is told, and can be emptied",
         full_disk,
     );
+    let dead = "a console socket on which nobody listens is named, and nothing is left";
+    suite.case(PODMANS, "refusals", dead, dead_console);
+    suite.case(&[Engine::Containerd], "refusals", dead, dead_console_of_ctr);
 }
 
 /// Runs `true` with these options: the engine must fail with one of its codes for that, and with all of the words; and
@@ -76,6 +84,59 @@ fn file_on_directory(bench: &Bench<'_>) -> Check {
 
 fn cgroup_parent(bench: &Bench<'_>) -> Check {
     refused(bench, &["--cgroup-parent", "/cpuset.cpus"], &["/cpuset.cpus"])?;
+    Ok(())
+}
+
+/// What stands between the engine and the runtime: it gives another console socket than the engine's.
+const SUBSTITUTE: &str = r#"#!/bin/sh
+previous=
+for word; do
+    shift
+    [ "$previous" != --console-socket ] || word=SOCKET
+    set -- "$@" "$word"
+    previous=$word
+done
+exec RUNTIME "$@"
+"#;
+
+/// The runtime for an engine that has died since it gave it a console socket: the file is there, and nobody listens.
+fn runtime_without_listener(bench: &Bench<'_>) -> Check<PathBuf> {
+    let directory = bench.directory()?;
+    let (socket, program) = (directory.join("socket"), directory.join(bench.world.configured_name()));
+    drop(UnixListener::bind(&socket)?);
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o777))?;
+    let script = SUBSTITUTE
+        .replace("SOCKET", &socket.to_string_lossy())
+        .replace("RUNTIME", &bench.world.runtime.path.to_string_lossy());
+    // Written by somebody else: a case that starts a program at this moment would keep the file busy (ETXTBSY).
+    let write = r#"printf '%s' "$1" >"$0" && chmod 755 "$0""#;
+    bench.world.succeeds("sh", &["-c", write, &program.to_string_lossy(), &script])?;
+    Ok(program)
+}
+
+fn dead_console(bench: &Bench<'_>) -> Check {
+    let (runtime, name) = (runtime_without_listener(bench)?, bench.name());
+    let run = ["run", "--rm", "--tty", "--name", &name, "--network", "none", IMAGE, "true"];
+    let output = bench.call(&["--runtime", &runtime.to_string_lossy()]).args(run).output()?;
+    output.fails_with(126, &["onnection refused"])?;
+    ensure_eq!(bench.succeeds(&["ps", "--all", "--quiet", "--filter", &format!("name={name}")])?, "");
+    Ok(())
+}
+
+fn dead_console_of_ctr(bench: &Bench<'_>) -> Check {
+    let (runtime, name) = (runtime_without_listener(bench)?, bench.name());
+    let (mut terminal, slave) = Terminal::open()?;
+    let running =
+        containerd::run_by(bench, &runtime, &["--rm", "--tty"], &name).arg("sh").on_terminal(&slave)?;
+    let running = running.spawn()?;
+    drop(slave);
+    let text = terminal.expect_end()?;
+    running.wait()?.exits_with(1)?;
+    ensure!(text.contains("onnection refused"), "ctr says {text:?}");
+    for list in ["containers", "tasks"] {
+        let left = bench.succeeds(&[list, "list"])?;
+        ensure!(!left.contains(&name), "{name} is among the {list}: {left}");
+    }
     Ok(())
 }
 

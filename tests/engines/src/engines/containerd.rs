@@ -32,8 +32,12 @@ pub(crate) fn command(world: &World) -> Invocation {
 
 /// `ctr run OPTIONS IMAGE NAME`, with the runtime under test.
 pub(crate) fn run(bench: &Bench<'_>, options: &[&str], name: &str) -> Invocation {
-    let runtime = bench.world.runtime.path.to_string_lossy().into_owned();
-    bench.call(&["run", "--runc-binary", &runtime]).args(options).args([IMAGE, name])
+    run_by(bench, &bench.world.runtime.path, options, name)
+}
+
+/// The same with another program as the runtime.
+pub(crate) fn run_by(bench: &Bench<'_>, runtime: &Path, options: &[&str], name: &str) -> Invocation {
+    bench.call(&["run", "--runc-binary"]).arg(runtime).args(options).args([IMAGE, name])
 }
 
 /// Ends and removes the containers of a case.
