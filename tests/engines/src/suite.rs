@@ -19,12 +19,21 @@ pub(crate) enum Engine {
     Containerd,
     /// containerd and Kubernetes' Container Runtime Interface.
     Cri,
+    /// Kubernetes: its API server and kubelet, and containerd.
+    Kubernetes,
 }
 
 impl Engine {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Podman, Self::RootlessPodman, Self::Docker, Self::RootlessDocker, Self::Containerd, Self::Cri];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Podman,
+        Self::RootlessPodman,
+        Self::Docker,
+        Self::RootlessDocker,
+        Self::Containerd,
+        Self::Cri,
+        Self::Kubernetes,
+    ];
 
     /// What it is called in the names of cases and in the table.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +44,7 @@ impl Engine {
             Self::RootlessDocker => "docker rootless",
             Self::Containerd => "containerd",
             Self::Cri => "cri",
+            Self::Kubernetes => "kubernetes",
         }
     }
 }

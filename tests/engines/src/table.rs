@@ -57,7 +57,9 @@ const NOT_CTR: &str = "`ctr` has no such thing";
 const PODMANS_SISTER: &str = "it shares podman's images and configuration";
 const SWARM: &str = "Docker's own";
 const NOT_CRI: &str = "the CRI has no such call";
-const STREAMS: &str = "the client speaks no SPDY; `ctr` and podman show it";
+const NOT_KUBERNETES: &str = "Kubernetes has no such thing";
+const CRI_SHOWS: &str = "the CRI's column shows the same";
+const STREAMS: &str = "the client speaks no SPDY; Kubernetes' column shows it";
 
 /// Why a subject has no case with an engine.
 const REASONS: &[(&str, Engine, &str)] = &[
@@ -101,7 +103,7 @@ const REASONS: &[(&str, Engine, &str)] = &[
     ("tty and resize", Engine::Cri, STREAMS),
     ("top", Engine::Cri, NOT_CRI),
     ("kill", Engine::Cri, NOT_CRI),
-    ("restart policy", Engine::Cri, "kubelet's, which makes a new container"),
+    ("restart policy", Engine::Cri, "kubelet's, whose column shows it"),
     ("pause and unpause", Engine::Cri, NOT_CRI),
     ("inspect", Engine::Cri, "part of the other cases"),
     ("events", Engine::Cri, "version 1.6 has none"),
@@ -116,6 +118,25 @@ const REASONS: &[(&str, Engine, &str)] = &[
     ("--network bridge", Engine::Cri, "every pod's: see run"),
     ("shared namespaces", Engine::Cri, "that is what pods are"),
     ("build", Engine::Cri, NOT_CRI),
+    ("detach", Engine::Kubernetes, "every pod is in the background"),
+    ("exec, 100 times", Engine::Kubernetes, CRI_SHOWS),
+    ("top", Engine::Kubernetes, "among the stats, which it reads"),
+    ("kill", Engine::Kubernetes, NOT_KUBERNETES),
+    ("pause and unpause", Engine::Kubernetes, NOT_KUBERNETES),
+    ("inspect", Engine::Kubernetes, "part of the other cases"),
+    ("--read-only", Engine::Kubernetes, "among the capabilities"),
+    ("devices", Engine::Kubernetes, "a device plugin's, with the same fields as Docker's"),
+    ("user namespaces", Engine::Kubernetes, "version 1.20 has none"),
+    ("seccomp", Engine::Kubernetes, "among the capabilities"),
+    ("--init", Engine::Kubernetes, NOT_KUBERNETES),
+    ("--network none", Engine::Kubernetes, NOT_KUBERNETES),
+    ("--network bridge", Engine::Kubernetes, "every pod's: see run"),
+    ("shared namespaces", Engine::Kubernetes, "that is what pods are"),
+    ("build", Engine::Kubernetes, NOT_KUBERNETES),
+    ("a hundred at once", Engine::Kubernetes, "containerd's column shows the same"),
+    ("engine killed", Engine::Kubernetes, "containerd's column shows the same"),
+    ("Swarm", Engine::Kubernetes, SWARM),
+    ("buildah", Engine::Kubernetes, PODMANS_SISTER),
     ("buildah", Engine::Docker, PODMANS_SISTER),
     ("buildah", Engine::Containerd, PODMANS_SISTER),
     ("buildah", Engine::Cri, PODMANS_SISTER),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use masu_harness::command::{Invocation, Output};
 use masu_harness::{Check, Runtime, busybox, ensure, fail, host};
 
-use crate::engines::{Daemon, containerd, docker, podman};
+use crate::engines::{Daemon, containerd, docker, kubernetes, podman};
 use crate::suite::Engine;
 
 /// What the engines know the image by.
@@ -36,7 +36,10 @@ pub(crate) struct World {
     pub(crate) python: PathBuf,
     /// Further runtimes, by the names that Docker and containerd get for them.
     pub(crate) beside: Vec<(String, PathBuf)>,
-    daemons: Mutex<BTreeMap<Engine, Option<Daemon>>>,
+    /// Where Kubernetes' programs are.
+    pub(crate) kubernetes: Option<PathBuf>,
+    /// In the order in which one needs another.
+    daemons: Mutex<BTreeMap<Engine, Vec<Daemon>>>,
     counter: AtomicUsize,
 }
 
@@ -57,6 +60,7 @@ impl World {
             runtime,
             python,
             beside: Vec::new(),
+            kubernetes: None,
             daemons: Mutex::default(),
             counter: AtomicUsize::new(0),
         };
@@ -158,17 +162,23 @@ impl World {
 
     /// Has the engine running, with the image in its store.
     pub(crate) fn start(&self, engine: Engine) -> Check {
+        if engine == Engine::Kubernetes {
+            self.start(Engine::Containerd)?;
+        }
         let mut daemons = self.daemons.lock().map_err(|_| fail("another case panicked"))?;
         // Two ways to one daemon.
         let engine = if engine == Engine::Cri { Engine::Containerd } else { engine };
         if let Entry::Vacant(vacant) = daemons.entry(engine) {
-            let daemon = match engine {
-                Engine::Podman | Engine::RootlessPodman => podman::prepare(self, engine).map(|()| None),
-                Engine::Docker => docker::start(self).map(Some),
-                Engine::RootlessDocker => docker::start_of_user(self).map(Some),
-                Engine::Containerd | Engine::Cri => containerd::start(self).map(Some),
-            }?;
-            vacant.insert(daemon);
+            vacant.insert(match engine {
+                Engine::Podman | Engine::RootlessPodman => {
+                    podman::prepare(self, engine)?;
+                    Vec::new()
+                }
+                Engine::Docker => vec![docker::start(self)?],
+                Engine::RootlessDocker => vec![docker::start_of_user(self)?],
+                Engine::Containerd | Engine::Cri => vec![containerd::start(self)?],
+                Engine::Kubernetes => kubernetes::start(self)?,
+            });
         }
         Ok(())
     }
@@ -186,7 +196,7 @@ impl World {
     /// Stops the engines and looks for what the runtime has left.
     pub(crate) fn leave(&self) -> Check {
         let daemons = std::mem::take(&mut *self.daemons.lock().map_err(|_| fail("a case panicked"))?);
-        for daemon in daemons.into_values().flatten() {
+        for daemon in daemons.into_values().flatten().rev() {
             daemon.stop()?;
         }
         let leaks = self.leaks()?;

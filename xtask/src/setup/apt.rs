@@ -72,16 +72,25 @@ impl PrivateApt {
     /// Makes one for other suites of the Debian that this machine is installed from. Where a suite is only used
     /// for packages asked for by name, as experimental is, `preferred` lists those that may come from it.
     pub(super) fn create(folder: &Path, suites: &[&str], preferred: &[&str]) -> Result<Self> {
+        let mirror = debian_mirror()?;
+        let sources: String = suites.iter().map(|suite| format!("deb {mirror} {suite} main\n")).collect();
+        // Priority 500 makes experimental (1) an equal, so that the highest version wins.
+        let pin = format!("Package: {}\nPin: release *\nPin-Priority: 500\n", preferred.join(" "));
+        Self::with(folder, &sources, &pin)
+    }
+
+    /// Makes one for the sources of a suite.
+    pub(super) fn create_of_sources(folder: &Path, suite: &str) -> Result<Self> {
+        Self::with(folder, &format!("deb-src {} {suite} main\n", debian_mirror()?), "")
+    }
+
+    fn with(folder: &Path, sources: &str, preferences: &str) -> Result<Self> {
         let this = Self { folder: folder.to_owned() };
         for part in ["lists/partial", "cache/archives/partial"] {
             let part = folder.join(part);
             std::fs::create_dir_all(&part).with_context(|| format!("create {}", part.display()))?;
         }
-        let mirror = debian_mirror()?;
-        let sources: String = suites.iter().map(|suite| format!("deb {mirror} {suite} main\n")).collect();
-        // Priority 500 makes experimental (1) an equal, so that the highest version wins.
-        let pin = format!("Package: {}\nPin: release *\nPin-Priority: 500\n", preferred.join(" "));
-        for (name, text) in [("sources.list", sources), ("preferences", pin)] {
+        for (name, text) in [("sources.list", sources), ("preferences", preferences)] {
             let file = folder.join(name);
             std::fs::write(&file, text).with_context(|| format!("write {}", file.display()))?;
         }
@@ -114,6 +123,18 @@ impl PrivateApt {
     pub(super) fn candidate(&self, package: &str) -> Result<String> {
         let policy = project::output(self.command("apt-cache").args(["policy", package]))?;
         parse_candidate(&policy, package)
+    }
+
+    /// Downloads the source of a package, and gives its author's archive.
+    pub(super) fn source(&self, package: &str) -> Result<PathBuf> {
+        project::output(self.command("apt-get").args(["source", "--download-only", package]))
+            .context("download the source")?;
+        let entries = self.folder.read_dir().with_context(|| format!("read {}", self.folder.display()))?;
+        let archive = entries.flatten().map(|entry| entry.path()).find(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.contains(".orig.tar")
+        });
+        archive.with_context(|| format!("the source of {package} has no archive"))
     }
 
     /// Downloads `packages` with everything they depend on, and unpacks it all into `root`.

@@ -14,15 +14,19 @@ pub(super) struct Engine {
     filter: &'static str,
 }
 
-const ALL: [Engine; 6] = [
+/// What only runs when it is asked for by this name: to build it takes minutes.
+pub(super) const KUBERNETES: &str = "kubernetes";
+
+const ALL: [Engine; 7] = [
     Engine { name: "podman", filter: "podman:" },
     Engine { name: "podman-rootless", filter: "podman rootless:" },
     Engine { name: "docker", filter: "docker:" },
     Engine { name: "docker-rootless", filter: "docker rootless:" },
     Engine { name: "containerd", filter: "containerd:" },
     Engine { name: "cri", filter: "cri:" },
+    Engine { name: KUBERNETES, filter: "kubernetes:" },
 ];
-/// All of them, for who asks.
+/// All of them but Kubernetes, for who asks.
 const EVERY: &str = "engines";
 
 /// Engines and shims are many processes, and this machine may be at something else as well.
@@ -33,15 +37,20 @@ const THREADS: &str = "4";
 /// The engines that are asked for, and the suites that are left. Nothing asked for means all, for root, who alone can
 /// start them.
 pub(super) fn select(suites: &[String]) -> (Vec<&'static Engine>, Vec<String>) {
-    let all = suites.is_empty() && rustix::process::geteuid().is_root();
+    let all = suites.is_empty() && rustix::process::geteuid().is_root()
+        || suites.iter().any(|suite| suite == EVERY);
     let is_asked_for =
-        |engine: &Engine| all || suites.iter().any(|suite| [EVERY, engine.name].contains(&suite.as_str()));
+        |engine: &Engine| all && !engine.is_kubernetes() || suites.iter().any(|suite| suite == engine.name);
     let is_engine = |suite: &String| suite == EVERY || ALL.iter().any(|engine| engine.name == suite.as_str());
     let left = suites.iter().filter(|suite| !is_engine(suite)).cloned().collect();
     (ALL.iter().filter(|engine| is_asked_for(engine)).collect(), left)
 }
 
 impl Engine {
+    pub(super) fn is_kubernetes(&self) -> bool {
+        self.name == KUBERNETES
+    }
+
     /// Runs its cases with masu, or with the chosen runtime.
     pub(super) fn perform(&self, runtime: Option<&Path>) -> Result<Tally> {
         let masu = project::bin().join("masu");
@@ -49,6 +58,9 @@ impl Engine {
         tests.arg("--runtime").arg(runtime.unwrap_or(&masu)).args(["--patience", PATIENCE]);
         let client = setup::cri_client()?;
         tests.arg("--python").arg(&client.python).env("PYTHONPATH", &client.packages);
+        if self.is_kubernetes() {
+            tests.arg("--kubernetes").arg(setup::kubernetes()?);
+        }
         run_counting(tests.args(["--test-threads", THREADS, self.filter]).current_dir(project::root()))
     }
 }

@@ -7,6 +7,7 @@ mod crowd;
 mod ends;
 mod exec;
 mod killed;
+mod kubernetes;
 mod life;
 mod limits;
 mod network;
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<Case> {
     builds::add(&mut suite);
     containerd::add(&mut suite);
     cri::add(&mut suite);
+    kubernetes::add(&mut suite);
     crowd::add(&mut suite);
     killed::add(&mut suite);
     refusals::add(&mut suite);

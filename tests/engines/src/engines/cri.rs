@@ -206,7 +206,7 @@ pub(crate) fn text(value: &Value, pointer: &str) -> String {
 }
 
 /// Lays one object over another.
-fn merge(base: &mut Value, over: &Value) {
+pub(crate) fn merge(base: &mut Value, over: &Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
             for (key, value) in over {

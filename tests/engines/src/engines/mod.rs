@@ -4,11 +4,11 @@
 pub(crate) mod containerd;
 pub(crate) mod cri;
 pub(crate) mod docker;
+pub(crate) mod kubernetes;
 pub(crate) mod podman;
 
-use masu_harness::Check;
 use masu_harness::command::{Invocation, Running};
-use masu_harness::host;
+use masu_harness::{Check, ensure, host};
 use rustix::process::Signal;
 
 /// A daemon, which is stopped with the world.
@@ -18,8 +18,11 @@ pub(crate) struct Daemon(Running);
 impl Daemon {
     /// Starts it, and waits until `client` succeeds.
     pub(crate) fn start(daemon: Invocation, client: impl Fn() -> Invocation) -> Check<Self> {
-        let running = daemon.spawn()?;
-        host::until("the engine answers", || Ok(client().output()?.code == Some(0)))?;
+        let mut running = daemon.spawn()?;
+        host::until("the engine answers", || {
+            ensure!(!running.has_ended()?, "an engine has ended: {}", tail(&running.stderr_so_far()?));
+            Ok(client().output()?.code == Some(0))
+        })?;
         Ok(Self(running))
     }
 
@@ -36,4 +39,10 @@ impl Daemon {
         self.0.wait()?;
         Ok(())
     }
+}
+
+/// The last lines of a log.
+fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines.iter().skip(lines.len().saturating_sub(20)).fold(String::new(), |tail, line| tail + "\n" + line)
 }
