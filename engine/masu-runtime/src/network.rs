@@ -10,18 +10,21 @@ use rustix::{
     io::{Errno, Result},
 };
 
-use crate::files;
+use crate::{files, state::read_start_time};
 
 /// The interfaces of the network namespace that the process is in, but for the loopback. None where there are no others,
-/// where the namespace is the engine's own, and where the process is gone.
+/// where the namespace is the engine's own, and where the process that began at `began` is gone.
 ///
 /// # Errors
 /// Those of stat(2), open(2) and read(2) on what is below /proc/PID.
-pub(crate) fn stats(proc: &OwnedFd, pid: i32) -> Result<Option<Vec<NetworkInterface>>> {
-    match read(proc, pid) {
-        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
-        outcome => outcome,
-    }
+pub(crate) fn stats(proc: &OwnedFd, pid: i32, began: u64) -> Result<Option<Vec<NetworkInterface>>> {
+    let interfaces = match read(proc, pid) {
+        Err(Errno::NOENT | Errno::SRCH) => return Ok(None),
+        outcome => outcome?,
+    };
+    // Looked at afterwards: a pid that still is the container's was so while it was read.
+    let is_the_containers = read_start_time(proc, pid)? == Some(began);
+    Ok(interfaces.filter(|_| is_the_containers))
 }
 
 fn read(proc: &OwnedFd, pid: i32) -> Result<Option<Vec<NetworkInterface>>> {
@@ -67,7 +70,65 @@ fn parse(text: &str) -> Vec<NetworkInterface> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use rustix::fs::{CWD, Mode, OFlags};
+
     use super::*;
+
+    /// A folder that is laid out like procfs, in which process 7 began at 4242 and has a network namespace of its own.
+    struct Procfs {
+        path: std::path::PathBuf,
+        open: OwnedFd,
+    }
+
+    impl Procfs {
+        fn make(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("masu-network-{}-{name}", std::process::id()));
+            for process in ["self", "7"] {
+                fs::create_dir_all(path.join(process).join("ns")).unwrap();
+                fs::write(path.join(process).join("ns/net"), "").unwrap();
+            }
+            fs::create_dir(path.join("7/net")).unwrap();
+            let counters = ["1"; 16].join(" ");
+            fs::write(path.join("7/net/dev"), format!("Inter-|\n face |\n  eth0: {counters}\n")).unwrap();
+            let rest = "1 1 1 0 -1 4194560 100 0 0 0 0 0 0 0 20 0 1 0 4242 1000 10 184";
+            fs::write(path.join("7/stat"), format!("7 (sh) S {rest}")).unwrap();
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let open = rustix::fs::openat(CWD, path.to_str().unwrap(), flags, Mode::empty()).unwrap();
+            Self { path, open }
+        }
+
+        fn names(&self, pid: i32, began: u64) -> Option<Vec<String>> {
+            let interfaces = stats(&self.open, pid, began).unwrap();
+            interfaces.map(|all| all.into_iter().map(|interface| interface.name).collect())
+        }
+    }
+
+    impl Drop for Procfs {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.path).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_interfaces_are_those_of_the_containers_process_alone() {
+        let procfs = Procfs::make("own");
+        assert_eq!(procfs.names(7, 4242), Some(vec!["eth0".into()]));
+        // The pid is somebody else's by now, or nobody's.
+        assert_eq!(procfs.names(7, 4241), None);
+        assert_eq!(procfs.names(8, 4242), None);
+        fs::remove_file(procfs.path.join("7/stat")).unwrap();
+        assert_eq!(procfs.names(7, 4242), None);
+    }
+
+    #[test]
+    fn the_engines_own_namespace_is_not_the_containers() {
+        let procfs = Procfs::make("shared");
+        fs::remove_file(procfs.path.join("7/ns/net")).unwrap();
+        fs::hard_link(procfs.path.join("self/ns/net"), procfs.path.join("7/ns/net")).unwrap();
+        assert_eq!(procfs.names(7, 4242), None);
+    }
 
     #[test]
     fn the_counters_of_an_interface_are_the_first_four_of_each_direction() {

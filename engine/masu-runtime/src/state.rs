@@ -245,7 +245,7 @@ impl Container {
     /// When its cgroup, its class of Intel RDT or its network namespace cannot be read.
     pub fn stats(&self) -> Result<Stats> {
         let pid = self.record.pid;
-        let network = network::stats(&open_proc()?, pid)
+        let network = network::stats(&open_proc()?, pid, self.record.start_time)
             .doing(|| format!("read the network interfaces of process {pid}"))?;
         Ok(Stats {
             intel_rdt: intel_rdt::stats(self)?,
@@ -319,12 +319,15 @@ pub(crate) fn signal(process: &OwnedFd, signal: i32) -> Result<()> {
 
 /// When the process began, in clock ticks since boot; `None` when it is gone, or a zombie.
 pub(crate) fn start_time(pid: i32) -> Result<Option<u64>> {
-    let proc = open_proc()?;
+    read_start_time(&open_proc()?, pid).doing(|| format!("read /proc/{pid}/stat"))
+}
+
+/// The same, in this procfs.
+pub(crate) fn read_start_time(proc: &OwnedFd, pid: i32) -> rustix::io::Result<Option<u64>> {
     let path = alloc::ffi::CString::new(format!("{pid}/stat")).unwrap_or_default();
     match files::read_below(proc.as_fd(), &path) {
-        Ok(stat) => Ok(parse_stat(&stat)),
         Err(Errno::NOENT | Errno::SRCH) => Ok(None),
-        Err(errno) => Err(errno).doing(|| format!("read /proc/{pid}/stat")),
+        outcome => outcome.map(|stat| parse_stat(&stat)),
     }
 }
 
