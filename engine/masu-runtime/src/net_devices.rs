@@ -198,7 +198,11 @@ fn take_back(device: &Device<'_>, index: i32, inside: &Place, outside: &Place) -
 fn carry(index: i32, name: &str, from: &Place, to: &Place) -> rustix::io::Result<i32> {
     let mut free = index;
     // Chosen, since a name that the kernel chooses tells nothing: the first one that nobody there has.
-    while to.netlink.request(RTM_GETLINK, &Body::of_link(free, 0, 0)).is_ok() {
+    loop {
+        match to.netlink.request(RTM_GETLINK, &Body::of_link(free, 0, 0)) {
+            Err(Errno::NODEV) => break,
+            outcome => outcome?,
+        };
         free = free.checked_add(1).ok_or(Errno::NOSPC)?;
     }
     let namespace = to.namespace.as_raw_fd().to_ne_bytes();

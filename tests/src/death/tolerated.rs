@@ -23,7 +23,7 @@ const MUTE: [(u64, &str); 2] =
     [(72, "the channel itself cannot be taken over"), (44, "the channel is broken")];
 
 /// A system call of the engine whose failure may change nothing: its number, its name, and why.
-const OF_ENGINE: [(u64, &str, &str); 12] = [
+const OF_ENGINE: [(u64, &str, &str); 13] = [
     (72, "fcntl", "which of the standard streams are open"),
     (157, "prctl", "PR_SET_DUMPABLE: whether"),
     (0, "read", "a freezer that cannot be read counts as thawed"),
@@ -35,6 +35,11 @@ const OF_ENGINE: [(u64, &str, &str); 12] = [
         "a hierarchy without controllers, or a freezer: membership there is for others' bookkeeping",
     ),
     (217, "getdents64", "as for fstatfs"),
+    (
+        247,
+        "waitid",
+        "a first process that handed over to a second one is reaped by whoever reaps the engine's",
+    ),
     (257, "openat", "as for fstatfs"),
     (258, "mkdirat", "as for fstatfs"),
     (263, "unlinkat", "as for fstatfs"),
