@@ -236,6 +236,13 @@ impl Cgroup {
         self.members = members.into_iter().filter(|member| !is_foreign(member)).collect();
     }
 
+    /// Leaves out what somebody lives in, of a cgroup of which it was not yet known whether it is somebody else's: nobody of
+    /// ours can be in it. The unit is not ours either, or goes by itself with the first process of the killed engine.
+    pub fn forget_inhabited(&mut self) {
+        self.members.retain(|member| member.processes().is_ok_and(|pids| pids.is_empty()));
+        self.unit = None;
+    }
+
     /// What state.json keeps.
     pub fn record(&self) -> CgroupRecord {
         CgroupRecord {
@@ -474,13 +481,19 @@ impl Cgroup {
     }
 
     /// A cgroup that was there before must be empty and thawed: two containers in one would kill each other's
-    /// processes at the end, and one started frozen would hang.
-    fn check_vacant(&self) -> Result<()> {
+    /// processes at the end, and one started frozen would hang. Where it is for bookkeeping alone, it is done without.
+    fn check_vacant(&mut self) -> Result<()> {
         let holder = self.unit.as_ref().and_then(Unit::holder).map(|pid| pid.as_raw_nonzero().get());
+        let count =
+            |member: &Member| Ok(member.processes()?.into_iter().filter(|pid| Some(*pid) != holder).count());
+        let is_others =
+            |member: &mut Member| member.made == 0 && member.is_optional() && !matches!(count(member), Ok(0));
+        let others = self.members.extract_if(.., is_others);
+        self.denied.extend(others.flat_map(|member| member.controllers));
         for member in self.members.iter().filter(|member| member.made == 0 && !member.is_optional()) {
-            let count = member.processes()?.into_iter().filter(|pid| Some(*pid) != holder).count();
-            if count > 0 {
-                return Err(Error::NotEmpty(count));
+            match count(member)? {
+                0 => {}
+                count => return Err(Error::NotEmpty(count)),
             }
             if (member.alone || member.answers_to("freezer")) && self.is_frozen()? {
                 return Err(Error::Frozen(member.path_for_message_only()));

@@ -40,18 +40,18 @@ impl Fixture {
     }
 
     fn create(&self, resources: &Resources<'_>) -> Result<Cgroup, Error> {
-        Cgroup::create(
-            &self.layout,
-            &Request {
-                id: "unused",
-                cgroups_path: Some(&self.path),
-                resources,
-                device_paths: &[],
-                privilege: Privilege::Full,
-                delegated: None,
-            },
-            None,
-        )
+        Cgroup::create(&self.layout, &self.request(resources), None)
+    }
+
+    fn request<'a>(&'a self, resources: &'a Resources<'a>) -> Request<'a> {
+        Request {
+            id: "unused",
+            cgroups_path: Some(&self.path),
+            resources,
+            device_paths: &[],
+            privilege: Privilege::Full,
+            delegated: None,
+        }
     }
 
     fn mount_points(&self) -> Vec<&str> {
@@ -293,6 +293,54 @@ fn a_cgroup_with_processes_is_refused_with_runcs_words_and_left_alone() {
     assert_eq!(fixture.read("cpuset", "cpuset.cpus"), before);
     assert_eq!(error.to_string(), "container's cgroup is not empty: 1 process(es) found");
     assert_eq!(cgroup.processes().expect("processes"), [sleeper.pid()]);
+}
+
+#[test]
+fn who_lives_where_no_limit_is_set_is_left_alone() {
+    let fixture = Fixture::new();
+    let optional: Vec<PathBuf> = fixture
+        .layout
+        .unified()
+        .map(|h| &h.mount_point)
+        .into_iter()
+        .chain(fixture.layout.v1().iter().filter(|h| h.has("name=systemd")).map(|h| &h.mount_point))
+        .map(|point| PathBuf::from(format!("{point}{}", fixture.path)))
+        .collect();
+    assert!(!optional.is_empty(), "this test needs a unified hierarchy or one of systemd's");
+    optional.iter().for_each(|dir| fs::create_dir(dir).expect("mkdir"));
+    let procs: Vec<PathBuf> = optional.iter().map(|dir| dir.join("cgroup.procs")).collect();
+    let mut bystander = Sleeper::inside_of(procs.len(), &procs);
+    let mut cgroup = fixture.create(&Resources::default()).expect("create");
+    assert!(cgroup.record().members.iter().all(|member| member.made > 0));
+    cgroup.kill_all(Signal::KILL).expect("kill all");
+    cgroup.remove().expect("remove");
+    assert_eq!(bystander.child.try_wait().expect("wait"), None);
+    assert_eq!(fixture.left_over().len(), optional.len());
+    bystander.kill();
+    optional.iter().for_each(|dir| fs::remove_dir(dir).expect("rmdir"));
+}
+
+#[test]
+fn of_a_claim_that_somebody_lives_in_nothing_is_ours() {
+    let fixture = Fixture::new();
+    let mut theirs = fixture.create(&Resources::default()).expect("create");
+    let procs: Vec<PathBuf> =
+        fixture.left_over().into_iter().map(|cgroup| cgroup.join("cgroup.procs")).collect();
+    let mut bystander = Sleeper::inside_of(procs.len(), &procs);
+    let claim = Cgroup::record_before(&fixture.layout, &fixture.request(&Resources::default()), None);
+    let claim = claim.expect("a record");
+    let mut cgroup = Cgroup::open(&claim);
+    cgroup.forget_inhabited();
+    assert!(cgroup.is_none());
+    cgroup.kill_all(Signal::KILL).expect("kill nobody");
+    cgroup.remove().expect("remove nothing");
+    assert_eq!(bystander.child.try_wait().expect("wait"), None);
+    bystander.kill();
+    let mut cgroup = Cgroup::open(&claim);
+    cgroup.forget_inhabited();
+    assert_eq!(cgroup.record(), claim);
+    cgroup.remove().expect("remove what is empty");
+    theirs.keep();
 }
 
 #[test]

@@ -281,7 +281,8 @@ pub(crate) fn announce(
     receivers.send(child.as_fd(), kind)
 }
 
-/// Makes the container's cgroup. The record is written before: whenever we end, `delete --force` knows where to look.
+/// Makes the container's cgroup. The record is written before, as a claim: whenever we end, `delete --force` knows where to
+/// look, and leaves alone whoever lived there before us.
 fn make_cgroup(
     options: &CreateOptions<'_>,
     host: &Host,
@@ -295,10 +296,11 @@ fn make_cgroup(
     }
     let unit = request.plan_unit(options.cgroup_driver, host)?;
     record.cgroup = Cgroup::record_before(&host.cgroups, &request.as_request(), unit.as_ref())?;
-    directory.make_record(record)?;
+    directory.make_claim(record)?;
     let cgroup = options
         .trace
         .measure(Work::MakeCgroup, || Cgroup::create(&host.cgroups, &request.as_request(), unit))?;
+    directory.confirm_claim()?;
     record.cgroup = cgroup.record();
     if let Some(owner) = request.owner() {
         cgroup.delegate(owner)?;
@@ -522,5 +524,6 @@ fn new_record(options: &CreateOptions<'_>, bundle: &str, rootfs: &str, config: &
         hooks_at_end: config.hooks.any(&[HookKind::Poststop]),
         cgroup: masu_cgroup::CgroupRecord::default(),
         intel_rdt: RdtRecord::of(config),
+        is_claim: false,
     }
 }

@@ -66,7 +66,8 @@ pub fn delete(
     }
     end_processes(&container)?;
     remove_cgroup(&container)?;
-    if container.record.intel_rdt.is_some() {
+    // A class is made when the cgroup is there.
+    if container.record.intel_rdt.is_some() && !container.record.is_claim {
         intel_rdt::remove(&container, &open_proc()?)?;
     }
     // Before the copy of it goes; the bundle's may have changed since.

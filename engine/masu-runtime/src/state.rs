@@ -59,6 +59,9 @@ pub(crate) struct Record {
     pub(crate) cgroup: CgroupRecord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) intel_rdt: Option<RdtRecord>,
+    /// Whether it was read from a claim: then nothing tells that the cgroup is the container's.
+    #[serde(skip)]
+    pub(crate) is_claim: bool,
 }
 
 /// The version of the record's form.
@@ -155,6 +158,9 @@ impl Container {
         if self.record.pid == 0 {
             // Nobody is known to be in it, nor whether it was made.
             cgroup.forget_foreign();
+        }
+        if self.record.is_claim {
+            cgroup.forget_inhabited();
         }
         cgroup
     }

@@ -1,7 +1,8 @@
 //! The root directory: one directory for each container, with its state, its configuration and its fifo.
 //!
 //! ```text
-//! /run/masu/ID/state.json    written whole by a rename: first without a process, then with it
+//! /run/masu/ID/claim.json    the state before its cgroup is known to be nobody else's
+//! /run/masu/ID/state.json    the state from then on: first without a process, then with it, written whole by a rename
 //! /run/masu/ID/config.json   the configuration as it was at create
 //! /run/masu/ID/notify/       with notify.sock, for a container that was made with NOTIFY_SOCKET
 //! /run/masu/ID/start.fifo    there while the container waits for start
@@ -10,8 +11,9 @@
 //! with its holder, however that ends.
 //!
 //! ```text
-//!   create: mkdir ─▶ lock ─▶ config.json ─▶ state.json, pid 0 ─▶ cgroup, process ─▶ state.json, pid ─▶ unlock
-//!              │ killed here: no state        │ killed here: the cgroups are known, and init ends by itself
+//!   create: mkdir ─▶ lock ─▶ config.json ─▶ claim.json ─▶ cgroup ─▶ state.json, pid 0 ─▶ process ─▶ state.json, pid ─▶ unlock
+//!              │ killed here: no state        │ here: of it what     │ here: it is ours,
+//!              │                              │ is empty may be ours │ and init ends by itself
 //!   delete: lock ─▶ processes, cgroups ─▶ files ─▶ rmdir
 //!              │ killed here: as before, less     │ killed here: no state
 //! ```
@@ -38,6 +40,7 @@ use crate::{
 
 /// Names of the files of a container.
 pub(crate) const STATE: &str = "state.json";
+const CLAIM: &str = "claim.json";
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const FIFO: &str = "start.fifo";
 
@@ -155,9 +158,19 @@ impl Directory {
             .doing(|| format!("write {name}"))
     }
 
-    /// Writes the first state of a container.
+    /// Writes the first state of a container that has its cgroup, or none.
     pub(crate) fn make_record(&self, record: &Record) -> Result<()> {
         self.make_file(STATE, &to_json(record)?)
+    }
+
+    /// Writes the first state of a container whose cgroup may yet turn out to be somebody else's.
+    pub(crate) fn make_claim(&self, record: &Record) -> Result<()> {
+        self.make_file(CLAIM, &to_json(record)?)
+    }
+
+    /// The cgroup of the claim is the container's. A rename, since a second file would cost several times as much.
+    pub(crate) fn confirm_claim(&self) -> Result<()> {
+        rustix::fs::renameat(&self.fd, CLAIM, &self.fd, STATE).doing(|| format!("rename {CLAIM} to {STATE}"))
     }
 
     pub(crate) fn write_record(&self, record: &Record) -> Result<()> {
@@ -378,27 +391,38 @@ const DIRECTORY: OFlags =
 
 fn read_record(id: &str, directory: &Directory) -> Result<Record> {
     let damaged = |reason: String| Error::Damaged { id: id.into(), reason };
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(&directory.fd, STATE, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Err(damaged(format!("it has no {STATE}"))),
-        outcome => outcome.doing(|| format!("open {STATE} of container {id:?}"))?,
-    };
+    let opened = open_record(directory).doing(|| format!("open {STATE} of container {id:?}"))?;
+    let (name, file) = opened.ok_or_else(|| damaged(format!("it has no {STATE}")))?;
     let bytes = match files::read_all(&file) {
         Err(errno @ (Errno::ISDIR | Errno::FBIG)) => {
-            return Err(damaged(format!("{STATE}: {}", masu_sys::errno::Described(errno))));
+            return Err(damaged(format!("{name}: {}", masu_sys::errno::Described(errno))));
         }
         // Not damage: what cannot be read now must not be taken for a container of which nothing is left.
-        outcome => outcome.doing(|| format!("read {STATE} of container {id:?}"))?,
+        outcome => outcome.doing(|| format!("read {name} of container {id:?}"))?,
     };
     if bytes.is_empty() {
-        return Err(damaged(format!("{STATE} is empty")));
+        return Err(damaged(format!("{name} is empty")));
     }
-    let record: Record =
-        serde_json::from_slice(&bytes).map_err(|error| damaged(format!("{STATE}: {error}")))?;
+    let mut record: Record =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(format!("{name}: {error}")))?;
     if record.version != RECORD_VERSION || record.id != id {
-        return Err(damaged(format!("{STATE} was written by another version, or for another container")));
+        return Err(damaged(format!("{name} was written by another version, or for another container")));
     }
+    record.is_claim = name == CLAIM;
     Ok(record)
+}
+
+/// The file that the state is in, with its name; `None` where there is none.
+fn open_record(directory: &Directory) -> rustix::io::Result<Option<(&'static str, OwnedFd)>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    // A claim may become the state between two looks.
+    for name in [STATE, CLAIM, STATE] {
+        match rustix::fs::openat(&directory.fd, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => {}
+            outcome => return outcome.map(|file| Some((name, file))),
+        }
+    }
+    Ok(None)
 }
 
 fn sleep(nanoseconds: i64) {

@@ -5,6 +5,7 @@ mod configurations;
 mod engine;
 mod forced;
 mod killed;
+mod neighbour;
 mod points;
 mod rows;
 mod tolerated;
@@ -20,6 +21,7 @@ pub(crate) fn suite() -> Suite {
     forced::add(&mut suite);
     killed::add(&mut suite);
     engine::add(&mut suite);
+    neighbour::add(&mut suite);
     suite
 }
 
