@@ -29,7 +29,7 @@ use crate::{
     id_programs::IdPrograms,
     intel_rdt::{Class, RdtRecord},
     lsm,
-    net_devices::move_devices,
+    net_devices::NetDevices,
     notify::{self, Notify},
     plan::{CreateInput, Plan, StartGate, first_id, plan_create},
     seccomp_agent::Agent,
@@ -199,10 +199,8 @@ fn make(
     let descriptors = trace.measure(Work::Acquire, || acquire(&plan, &mut held))?;
     let id_programs = &IdPrograms::find(plan.id_maps.as_ref(), options.search_path)?;
     let (gate, proc, terminal) = (options.gate, &held.proc, console.as_mut());
-    let assembled = &|pid| {
-        hooks.run_assembled(pid)?;
-        move_devices(&config.linux.net_devices, proc, pid)
-    };
+    let devices = NetDevices::of(config);
+    let assembled = &|pid| hooks.run_assembled(pid).and_then(|()| devices.enter(proc, pid));
     let listener = &|listener: OwnedFd, pid| {
         let state = hooks.state.with_pid(Status::Creating, pid);
         agent.as_ref().map_or(Ok(()), |agent| agent.send(&listener, pid, &state))
@@ -230,6 +228,7 @@ fn make(
         trace.measure(Work::RunPoststart, || hooks.run_poststart(child.pid()))?;
     }
     child.keep();
+    devices.keep();
     class.keep();
     cgroup.keep();
     directory.keep();

@@ -1,12 +1,13 @@
 //! `linux.netDevices`: network devices of the host that move into the container's network namespace.
 //!
 //! The engine does it while init waits at `Assembled`: it may speak for both namespaces, and the container's is complete.
-//! A namespace that ends destroys virtual devices and gives physical ones back to the first namespace; so if one of
-//! several cannot be moved, those before it are taken back.
+//! A namespace that ends destroys virtual devices and gives physical ones back to the first namespace, without a name or an
+//! address of theirs; so if one of several cannot be moved, or the container is not going to be, all are taken back before.
 
 use alloc::{ffi::CString, format, string::String, vec::Vec};
+use core::cell::RefCell;
 
-use masu_spec::NetDevice;
+use masu_spec::{Config, NetDevice};
 use masu_sys::process::{CloneFlags, setns};
 use rustix::{
     fd::{AsFd, AsRawFd, OwnedFd},
@@ -43,6 +44,13 @@ struct Place {
     netlink: Netlink,
 }
 
+impl Place {
+    /// Whether there is a device of this index, or nobody can tell.
+    fn has(&self, index: i32) -> bool {
+        self.netlink.request(RTM_GETLINK, &Body::of_link(index, 0, 0)) != Err(Errno::NODEV)
+    }
+}
+
 /// A device as it was found.
 struct Device<'a> {
     asked: &'a NetDevice<'a>,
@@ -60,29 +68,84 @@ struct Address {
     attributes: Vec<(u16, Vec<u8>)>,
 }
 
-/// Moves devices into the network namespace of the process `pid`: all of them, or none.
-pub(crate) fn move_devices(devices: &[NetDevice<'_>], proc: &OwnedFd, pid: i32) -> Result<()> {
-    if devices.is_empty() {
-        return Ok(());
+/// The devices of a container in the making. Dropped before [`keep`](Self::keep), those that have moved go back to where they
+/// were, with their addresses and their state.
+pub(crate) struct NetDevices<'a> {
+    asked: &'a [NetDevice<'a>],
+    moved: RefCell<Option<Moved<'a>>>,
+}
+
+impl<'a> NetDevices<'a> {
+    /// Those that the configuration asks for.
+    pub(crate) fn of(config: &'a Config<'a>) -> Self {
+        Self { asked: &config.linux.net_devices, moved: RefCell::new(None) }
     }
-    let (outside, inside) = open_places(proc, pid)?;
-    let found = devices.iter().map(|device| find(device, &outside, &inside));
-    // Whatever can be known to be wrong is known before anything moves.
-    let found = found.collect::<Result<Vec<_>>>()?;
-    let mut moved = Vec::new();
-    for device in &found {
-        match enter(device, &outside, &inside, &mut moved) {
-            Ok(()) => {}
-            Err(error) => {
-                for (device, index) in moved.iter().rev() {
-                    // ignored: the error that led here is the one to report.
-                    let _ = take_back(device, *index, &inside, &outside);
-                }
-                return Err(error);
-            }
+
+    /// Moves them into the network namespace of the process `pid`: all of them, or none.
+    pub(crate) fn enter(&self, proc: &OwnedFd, pid: i32) -> Result<()> {
+        if self.asked.is_empty() {
+            return Ok(());
+        }
+        let (outside, inside) = open_places(proc, pid)?;
+        let found = self.asked.iter().map(|device| find(device, &outside, &inside));
+        // Whatever can be known to be wrong is known before anything moves.
+        let found = found.collect::<Result<Vec<_>>>()?;
+        let mut moved = Moved { outside, inside, devices: Vec::new() };
+        for device in found {
+            moved.enter(device)?;
+        }
+        self.moved.replace(Some(moved));
+        Ok(())
+    }
+
+    /// They are the container's.
+    pub(crate) fn keep(&self) {
+        if let Some(mut moved) = self.moved.take() {
+            moved.devices.clear();
         }
     }
-    Ok(())
+}
+
+/// Devices that have moved, which go back when this is dropped. It holds the container's namespace: with that the kernel
+/// would destroy them.
+struct Moved<'a> {
+    outside: Place,
+    inside: Place,
+    /// In their order, each with its index inside.
+    devices: Vec<(Device<'a>, i32)>,
+}
+
+impl<'a> Moved<'a> {
+    /// Moves one device, gives it its addresses and brings it up.
+    fn enter(&mut self, device: Device<'a>) -> Result<()> {
+        let Self { outside, inside, devices } = self;
+        let (asked, old) = (device.asked, device.index);
+        let doing = |action: &str| format!("linux.netDevices[{:?}]: {action}", &*asked.host_name);
+        let index = free_index(old, inside).doing(|| doing("look for a free index in the container"))?;
+        let carried = carry(old, outside, index, asked.inside(), inside).map_err(|errno| Error::System {
+            action: doing("move it to the container"),
+            errno,
+            hint: (errno == Errno::INVAL)
+                .then(|| "a device of this kind stays in the network namespace that it was made in".into()),
+        });
+        // When the answer is lost it has moved all the same.
+        if carried.is_err() && outside.has(old) {
+            return carried;
+        }
+        let (device, _) = &*devices.push_mut((device, index));
+        carried?;
+        give_addresses(device, index, inside).doing(|| doing("give its addresses in the container"))?;
+        bring_up(index, inside).doing(|| doing("bring it up in the container"))
+    }
+}
+
+impl Drop for Moved<'_> {
+    fn drop(&mut self) {
+        for (device, index) in self.devices.iter().rev() {
+            // ignored: the error that led here is the one to report.
+            let _ = take_back(device, *index, &self.inside, &self.outside);
+        }
+    }
 }
 
 /// The engine's network namespace and the container's.
@@ -167,49 +230,34 @@ fn read_address(message: &[u8], device: i32) -> Option<Address> {
     stays.then_some(Address { family, prefix_length, flags, attributes: kept })
 }
 
-/// Moves one device, gives it its addresses and brings it up. It is in `moved` as soon as it has moved.
-fn enter<'a>(
-    device: &'a Device<'a>,
-    outside: &Place,
-    inside: &Place,
-    moved: &mut Vec<(&'a Device<'a>, i32)>,
-) -> Result<()> {
-    let doing = |action: &str| format!("linux.netDevices[{:?}]: {action}", &*device.asked.host_name);
-    let index =
-        carry(device.index, device.asked.inside(), outside, inside).map_err(|errno| Error::System {
-            action: doing("move it to the container"),
-            errno,
-            hint: (errno == Errno::INVAL)
-                .then(|| "a device of this kind stays in the network namespace that it was made in".into()),
-        })?;
-    moved.push((device, index));
-    give_addresses(device, index, inside).doing(|| doing("give its addresses in the container"))?;
-    bring_up(index, inside).doing(|| doing("bring it up in the container"))
-}
-
 /// The way back, for a device of a container that is not going to be.
 fn take_back(device: &Device<'_>, index: i32, inside: &Place, outside: &Place) -> rustix::io::Result<()> {
-    let index = carry(index, &device.asked.host_name, inside, outside)?;
-    give_addresses(device, index, outside)?;
-    if device.up { bring_up(index, outside) } else { Ok(()) }
+    let free = free_index(device.index, outside)?;
+    carry(index, inside, free, &device.asked.host_name, outside)?;
+    give_addresses(device, free, outside)?;
+    if device.up { bring_up(free, outside) } else { Ok(()) }
 }
 
-/// Moves a device under another name. The kernel takes it down and its addresses away. Returns its index there.
-fn carry(index: i32, name: &str, from: &Place, to: &Place) -> rustix::io::Result<i32> {
-    let mut free = index;
-    // Chosen, since a name that the kernel chooses tells nothing: the first one that nobody there has.
+/// The first index from this one on that nobody has. A device gets one that was chosen, since a name that the kernel chooses
+/// tells nothing.
+fn free_index(from: i32, place: &Place) -> rustix::io::Result<i32> {
+    let mut free = from;
     loop {
-        match to.netlink.request(RTM_GETLINK, &Body::of_link(free, 0, 0)) {
-            Err(Errno::NODEV) => break,
+        match place.netlink.request(RTM_GETLINK, &Body::of_link(free, 0, 0)) {
+            Err(Errno::NODEV) => return Ok(free),
             outcome => outcome?,
         };
         free = free.checked_add(1).ok_or(Errno::NOSPC)?;
     }
+}
+
+/// Moves a device, with another index and name. The kernel takes it down and its addresses away.
+fn carry(index: i32, from: &Place, free: i32, name: &str, to: &Place) -> rustix::io::Result<()> {
     let namespace = to.namespace.as_raw_fd().to_ne_bytes();
     let body = named_as(Body::of_link(index, 0, 0), name)
         .with(IFLA_NET_NS_FD, &namespace)
         .with(IFLA_NEW_IFINDEX, &free.to_ne_bytes());
-    from.netlink.request(RTM_NEWLINK, &body).map(|_| free)
+    from.netlink.request(RTM_NEWLINK, &body).map(drop)
 }
 
 fn give_addresses(device: &Device<'_>, index: i32, place: &Place) -> rustix::io::Result<()> {

@@ -1,6 +1,7 @@
 //! A small client of rtnetlink(7): one request at a time, and its answer.
 
 use alloc::{vec, vec::Vec};
+use core::cell::Cell;
 
 use rustix::{
     fd::OwnedFd,
@@ -33,6 +34,8 @@ const TRIES: u32 = 16;
 #[derive(Debug)]
 pub(crate) struct Netlink {
     socket: OwnedFd,
+    /// The number of the last request.
+    sequence: Cell<u32>,
 }
 
 /// How much is asked for.
@@ -50,7 +53,7 @@ impl Netlink {
         let flags = SocketFlags::CLOEXEC;
         // Protocol 0 is NETLINK_ROUTE.
         rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)
-            .map(|socket| Self { socket })
+            .map(|socket| Self { socket, sequence: Cell::new(0) })
     }
 
     /// Carries a request out; gives what comes back before the acknowledgement.
@@ -74,7 +77,9 @@ impl Netlink {
     /// The messages of an answer, and whether nothing changed while they were written.
     fn ask(&self, kind: u16, answer: Answer, body: &Body) -> rustix::io::Result<(Vec<Vec<u8>>, bool)> {
         let more = if answer == Answer::One { NLM_F_ACK } else { NLM_F_DUMP };
-        let request = encode(kind, NLM_F_REQUEST | more, &body.0)?;
+        let sequence = self.sequence.get().wrapping_add(1);
+        self.sequence.set(sequence);
+        let request = encode(kind, NLM_F_REQUEST | more, sequence, &body.0)?;
         retry(|| rustix::net::send(&self.socket, &request, SendFlags::empty()))?;
         let (mut messages, mut whole) = (Vec::new(), true);
         let mut buffer = vec![0; BUFFER];
@@ -84,6 +89,10 @@ impl Netlink {
             let mut rest = buffer.get(..length).ok_or(Errno::MSGSIZE)?;
             while let Some((header, payload, next)) = split(rest) {
                 rest = next;
+                if header.sequence != sequence {
+                    // The answer to a request before, which could not be received.
+                    continue;
+                }
                 whole &= header.flags & NLM_F_DUMP_INTR == 0;
                 match header.kind {
                     NLMSG_DONE => return Ok((messages, whole)),
@@ -145,14 +154,15 @@ impl Body {
     }
 }
 
-fn encode(kind: u16, flags: u16, body: &[u8]) -> rustix::io::Result<Vec<u8>> {
+fn encode(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> rustix::io::Result<Vec<u8>> {
     let length = u32::try_from(HEADER + body.len()).map_err(|_| Errno::MSGSIZE)?;
     let mut message = Vec::with_capacity(HEADER + body.len());
     message.extend_from_slice(&length.to_ne_bytes());
     message.extend_from_slice(&kind.to_ne_bytes());
     message.extend_from_slice(&flags.to_ne_bytes());
-    // Sequence and port: there is one request at a time, and the kernel knows whose socket it is.
-    message.extend_from_slice(&[0; 8]);
+    message.extend_from_slice(&sequence.to_ne_bytes());
+    // The port: the kernel knows whose socket it is.
+    message.extend_from_slice(&[0; 4]);
     message.extend_from_slice(body);
     Ok(message)
 }
@@ -161,16 +171,18 @@ fn encode(kind: u16, flags: u16, body: &[u8]) -> rustix::io::Result<Vec<u8>> {
 struct Header {
     kind: u16,
     flags: u16,
+    sequence: u32,
 }
 
 /// The first message of several, its payload, and those behind it.
 fn split(bytes: &[u8]) -> Option<(Header, &[u8], &[u8])> {
-    let &[a, b, c, d, kind_0, kind_1, flags_0, flags_1] = bytes.first_chunk()?;
+    let &[a, b, c, d, kind_0, kind_1, flags_0, flags_1, s_0, s_1, s_2, s_3] = bytes.first_chunk()?;
     let length = usize::try_from(u32::from_ne_bytes([a, b, c, d])).ok()?;
     let payload = bytes.get(HEADER..length)?;
     let rest = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     let (kind, flags) = (u16::from_ne_bytes([kind_0, kind_1]), u16::from_ne_bytes([flags_0, flags_1]));
-    Some((Header { kind, flags }, payload, rest))
+    let sequence = u32::from_ne_bytes([s_0, s_1, s_2, s_3]);
+    Some((Header { kind, flags, sequence }, payload, rest))
 }
 
 /// The attributes in `bytes`: kind and value.
@@ -198,12 +210,12 @@ mod tests {
 
     #[test]
     fn messages_are_taken_apart_one_by_one() {
-        let mut bytes = encode(RTM_NEWLINK, NLM_F_REQUEST, &[1, 2, 3, 4]).unwrap();
-        bytes.extend(encode(NLMSG_DONE, 0, &[0; 4]).unwrap());
+        let mut bytes = encode(RTM_NEWLINK, NLM_F_REQUEST, 7, &[1, 2, 3, 4]).unwrap();
+        bytes.extend(encode(NLMSG_DONE, 0, 7, &[0; 4]).unwrap());
         let (header, payload, rest) = split(&bytes).unwrap();
         assert_eq!(
             (header, payload),
-            (Header { kind: RTM_NEWLINK, flags: NLM_F_REQUEST }, &[1, 2, 3, 4][..])
+            (Header { kind: RTM_NEWLINK, flags: NLM_F_REQUEST, sequence: 7 }, &[1, 2, 3, 4][..])
         );
         let (header, _, rest) = split(rest).unwrap();
         assert_eq!((header.kind, rest), (NLMSG_DONE, &[][..]));
@@ -237,5 +249,15 @@ mod tests {
         let missing = Body::of_link(0, 0, 0).with(3, b"masu-none\0");
         assert_eq!(netlink.request(RTM_GETLINK, &missing), Err(Errno::NODEV));
         assert!(netlink.list(RTM_GETADDR, &Body::of_address(0, 0, 0, 0)).is_ok());
+    }
+
+    #[test]
+    fn an_answer_that_nobody_took_is_not_that_of_the_next_request() {
+        let netlink = Netlink::open().unwrap();
+        let missing = Body::of_link(0, 0, 0).with(3, b"masu-none\0");
+        let request = encode(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, 0, &missing.0).unwrap();
+        rustix::net::send(&netlink.socket, &request, SendFlags::empty()).unwrap();
+        let named = Body::of_link(0, 0, 0).with(3, b"lo\0");
+        assert_eq!(netlink.request(RTM_GETLINK, &named).map(|messages| messages.len()), Ok(1));
     }
 }

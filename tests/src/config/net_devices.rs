@@ -24,6 +24,7 @@ pub(crate) fn add(suite: &mut Suite) {
     moves(suite);
     afterwards(suite);
     refusals(suite);
+    returns(suite);
 }
 
 /// A container with a network namespace of its own, run in one with [`DEVICES`]; `after` is what the host then shows.
@@ -206,6 +207,20 @@ fn refusals(suite: &mut Suite) {
         })
         .needs(&[Need::Root]);
     suite
+        .masu_only("an ordinary user cannot move network devices", |bench| {
+            bench.become_user()?;
+            let output = bench.script("true", |config| {
+                config.namespace("network").set("/linux/netDevices", json!({"lo": {"name": "x"}}));
+            })?;
+            output.fails_with(1, &["linux.netDevices: moving a network device takes root's privileges"])?;
+            Ok(())
+        })
+        .needs(&[Need::Root]);
+}
+
+/// What fails leaves the devices where they were.
+fn returns(suite: &mut Suite) {
+    suite
         .masu_only("of several network devices all are moved or none, with their addresses and their state", |bench| {
             // Loopback stays where it is, which only the move itself tells: the device before it comes back.
             let devices = json!({"a0": {"name": "b0"}, "lo": {"name": "x"}});
@@ -228,12 +243,16 @@ fn refusals(suite: &mut Suite) {
         })
         .needs(&[Need::Root]);
     suite
-        .masu_only("an ordinary user cannot move network devices", |bench| {
-            bench.become_user()?;
-            let output = bench.script("true", |config| {
-                config.namespace("network").set("/linux/netDevices", json!({"lo": {"name": "x"}}));
-            })?;
-            output.fails_with(1, &["linux.netDevices: moving a network device takes root's privileges"])?;
+        .masu_only("a network device of a container that is not going to be is back as it was", |bench| {
+            let mut bundle = bench.bundle()?;
+            bundle.config.namespace("network").args(&["/no/such/program"]);
+            bundle.config.set("/linux/netDevices", json!({"v0": {"name": "eth0"}, "v1": {}}));
+            let container = bench.container(bundle)?;
+            let output = in_namespace(bench, &container, "ip addr show v0; ip link show v1")?;
+            for kept in ["v0@", ",UP", "inet 10.77.0.2/24 brd 10.77.0.255", "inet6 fd77::2/64", "v1@"] {
+                ensure!(output.stdout.contains(kept), "no {kept}: {output}");
+            }
+            output.fails_with(1, &["/no/such/program"])?;
             Ok(())
         })
         .needs(&[Need::Root]);

@@ -8,7 +8,7 @@ use rustix::thread::LinkNameSpaceType;
 use serde_json::json;
 
 use crate::harness::config::Config;
-use crate::harness::{Bench, Check, Container};
+use crate::harness::{Bench, Check, Container, ensure};
 
 /// A container for the matrix.
 pub(crate) struct Configuration {
@@ -74,6 +74,23 @@ impl Candidate<'_> {
             Some(_) => bench.program("sh").args(["-c", DEVICES]).succeeds().map(drop),
             None => Ok(()),
         }
+    }
+
+    /// What the container took from the host is there again, as it was; to be called when none was made.
+    pub(crate) fn is_undone(&self, bench: &Bench<'_>) -> Check {
+        ensure!(self.network.is_none() || self.is_whole(bench)?, "the device is gone");
+        Ok(())
+    }
+
+    /// Whether it is there. What is there is as it was, whoever was killed: the kernel may have destroyed it with the
+    /// container's namespace, and never is it left halfway.
+    pub(crate) fn is_whole(&self, bench: &Bench<'_>) -> Check<bool> {
+        if self.network.is_none() {
+            return Ok(true);
+        }
+        let shown = bench.program("ip").args(["-o", "-4", "address", "show", "dev", "v0"]).output()?;
+        ensure!(shown.code != Some(0) || shown.stdout.contains("inet 10.77.0.2/24"), "{shown}");
+        Ok(shown.code == Some(0))
     }
 }
 

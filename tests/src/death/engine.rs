@@ -37,7 +37,7 @@ fn calls_fail(bench: &Bench<'_>, configuration: &Configuration, command: &Comman
         let traced = trace((command.call)(container), Some((point, INJECTED)), &[])?;
         let verdict = judge(&traced, 1)
             .and_then(|failed| match failed && makes {
-                true => nothing_is_left(bench, &container.id, &traced.pids),
+                true => nothing_is_left(bench, &container.id, &traced.pids).and(candidate.is_undone(bench)),
                 false => Ok(()),
             })
             .and_then(|()| container.call("delete").arg("--force").succeeds().map(drop))

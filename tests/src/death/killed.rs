@@ -116,6 +116,10 @@ fn somebody_dies(bench: &Bench<'_>, candidate: &Candidate<'_>, command: &Command
             .and_then(|()| is_manageable(bench, container, &traced, fault))
             .and_then(|()| {
                 nothing_is_left(bench, &container.id, &[traced.pids.as_slice(), &bystanders].concat())
+            })
+            .and_then(|()| match (fault, traced.output.code) {
+                (Fault::KillsInit, Some(1)) => candidate.is_undone(bench),
+                _ => candidate.is_whole(bench).map(drop),
             });
         verdict.map_err(|failure| at(point, fault, &traced, &failure))?;
     }
