@@ -14,6 +14,7 @@ extern crate alloc;
 mod activation;
 mod commands;
 mod failure;
+mod loader;
 mod log;
 mod output;
 mod passwd;

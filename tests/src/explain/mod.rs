@@ -1,6 +1,7 @@
 //! `explain`: the plan in words, by masu-tools, which stands beside the engine.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ pub(crate) fn suite() -> Suite {
     suite.masu_only("the global options reach masu-tools", global_options);
     suite.masu_only("a command that masu-tools has too is suggested for a slip of the fingers", suggestion);
     suite.masu_only("without masu-tools a message says where it belongs", without_companion);
+    suite.masu_only("a masu-tools whose loader is missing is told by the loader's name", without_loader);
     suite.masu_only("what is no bundle is refused in the engine's words", bad_bundles);
     suite.masu_only("what is no command line is refused in the engine's form", bad_command_lines);
     suite
@@ -275,6 +277,35 @@ fn without_companion(bench: &mut Bench<'_>) -> Check {
     let companion = bench.runtime().path.with_file_name("masu-tools");
     copy_program(bench, &companion, &libexec.join("masu/masu-tools"))?;
     call().arg("explain").arg("--help").succeeds()?;
+    Ok(())
+}
+
+fn without_loader(bench: &mut Bench<'_>) -> Check {
+    let alone = bench.directory("alone")?;
+    copy_program(bench, &bench.runtime().path, &alone.join("masu"))?;
+    let mut companion = fs::read(bench.runtime().path.with_file_name("masu-tools"))?;
+    let (known, unknown) = (b"/ld-linux", b"/ld-nolib");
+    let place = companion.windows(known.len()).position(|window| window == known);
+    let place = place.ok_or_else(|| fail("masu-tools names no loader of glibc"))?;
+    let (_, rest) = companion.split_at_mut(place);
+    rest.iter_mut().zip(unknown).for_each(|(byte, new)| *byte = *new);
+    let end = rest.iter().position(|byte| *byte == 0).unwrap_or_default();
+    let name = String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned();
+    let changed = bench.dir.join("changed");
+    fs::write(&changed, &companion)?;
+    fs::set_permissions(&changed, fs::Permissions::from_mode(0o755))?;
+    copy_program(bench, &changed, &alone.join("masu-tools"))?;
+    let output = bench.program(alone.join("masu")).env("PATH", "").arg("explain").output()?.exits_with(1)?;
+    let first = output.stderr.lines().next().unwrap_or_default();
+    let problem = "no such file or directory (ENOENT): its dynamic loader";
+    // The directory before the name is that of the machine's architecture.
+    let begin = format!("masu: execve {}/masu-tools: {problem} /lib", alone.display());
+    ensure!(first.starts_with(&begin) && first.ends_with(&format!("{name} is missing")), "{}", output.stderr);
+    ensure!(
+        output.stderr.contains("\nhint: install the C library that it was built for"),
+        "{}",
+        output.stderr
+    );
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use rustix::{fs::CWD, io::Errno, process::geteuid};
 
 use crate::{
     failure::{Failure, Result},
+    loader,
     log::Log,
     session::Environment,
 };
@@ -31,7 +32,11 @@ pub(crate) fn hand_over(name: &str, args: &[&'static CStr], env: Environment<'_>
     let mut refused = None;
     for candidate in candidates(own.as_deref(), path) {
         match become_program(&candidate, args, env) {
-            Errno::NOENT | Errno::NOTDIR => {}
+            Errno::NOENT | Errno::NOTDIR => {
+                refused = refused.or_else(|| {
+                    loader::missing(&candidate).map(|loader| without_loader(&candidate, &loader))
+                });
+            }
             // As a shell does: PATH may have directories that its owner may not enter.
             Errno::ACCESS => {
                 refused = refused.or(Some(Failure::of_file("execve", &candidate, Errno::ACCESS)))
@@ -72,6 +77,16 @@ fn become_program(path: &str, args: &[&CStr], env: Environment<'_>) -> Errno {
         Ok(execve(&path, &argv, &envp))
     };
     outcome().unwrap_or_else(|errno| errno)
+}
+
+/// A masu-tools whose loader is not on this machine.
+fn without_loader(path: &str, loader: &str) -> Failure {
+    let problem = Failure::of_file("execve", path, Errno::NOENT);
+    Failure::with_hint(
+        format!("{}: its dynamic loader {loader} is missing", problem.message),
+        "install the C library that it was built for (for ld-linux Debian's libc6, Fedora's glibc), or a masu-tools that \
+         was built for this system",
+    )
 }
 
 /// A command that masu-tools has, and no masu-tools.
