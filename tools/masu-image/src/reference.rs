@@ -5,6 +5,7 @@
 //! | `[HOST[:PORT]/]REPO[:TAG][@DIGEST]` | in a registry; `docker.io` without a host, `library/` without a folder there |
 //! | `oci:DIR[:TAG]` | in an OCI image layout |
 //! | `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]` | in an archive |
+//! | `dir:DIR` | in a directory of its own, as skopeo writes it |
 //! | `rootfs:DIR\|TAR` | a root file system without a configuration |
 //! | `host` | this machine's own root |
 
@@ -32,6 +33,8 @@ pub enum Source {
     OciArchive(Place),
     /// In an archive as `docker save` writes it.
     DockerArchive(Place),
+    /// Alone in a directory: its manifest, and what that names by digest.
+    Directory(PathBuf),
     /// A directory, or a tar archive of one, that is the root file system itself.
     RootFs(PathBuf),
     /// This machine's own root.
@@ -126,7 +129,8 @@ impl FromStr for Source {
             "oci" => place().map(Self::OciLayout),
             "oci-archive" => place().map(Self::OciArchive),
             "docker-archive" => place().map(Self::DockerArchive),
-            "rootfs" if rest.is_empty() => Err(refuse("the path is missing")),
+            "dir" | "rootfs" if rest.is_empty() => Err(refuse("the path is missing")),
+            "dir" => Ok(Self::Directory(rest.into())),
             "rootfs" => Ok(Self::RootFs(rest.into())),
             _ => text.parse().map(Self::Registry),
         }
@@ -326,6 +330,7 @@ mod tests {
             ("oci:b:localhost/x:1", Source::OciLayout(place("b", Some("localhost/x:1")))),
             ("oci-archive:x.tar:1", Source::OciArchive(place("x.tar", Some("1")))),
             ("docker-archive:x.tar", Source::DockerArchive(place("x.tar", None))),
+            ("dir:/srv/a:b", Source::Directory("/srv/a:b".into())),
             ("rootfs:/srv/a:b", Source::RootFs("/srv/a:b".into())),
         ];
         for (text, source) in cases {
@@ -335,6 +340,7 @@ mod tests {
             ("oci:", "the path is missing"),
             ("oci::x", "the path is missing"),
             ("oci-archive:a:", "the tag is missing"),
+            ("dir:", "the path is missing"),
             ("rootfs:", "the path is missing"),
         ] {
             let error = text.parse::<Source>().unwrap_err();

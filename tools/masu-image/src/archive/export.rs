@@ -1,10 +1,10 @@
 //! From the store into a file.
 
-use super::{Saved, blob_name};
+use super::{MANIFEST, Saved, blob_name};
 use crate::decompress::decompress;
 use crate::manifest::{Index, Manifest, MediaType, parse_json};
 use crate::reference::{Place, Source};
-use crate::store::{Image, Store};
+use crate::store::{Image, Store, list};
 use crate::tar::{Entry, Kind, Time, Writer};
 use crate::{Descriptor, Error, Result};
 use std::collections::BTreeMap;
@@ -38,6 +38,7 @@ pub fn export(store: &Store, image: &Image, target: &Source) -> Result<()> {
         Source::DockerArchive(place) => {
             write_archive(&place.path, |archive| save(store, image, &manifest, place, archive))
         }
+        Source::Directory(path) => to_directory(store, image, &manifest, path),
         Source::Registry(reference) => Err(no_target(reference.to_string())),
         Source::RootFs(path) => Err(no_target(format!("rootfs:{}", path.display()))),
         Source::Host => Err(no_target("host".to_owned())),
@@ -45,7 +46,7 @@ pub fn export(store: &Store, image: &Image, target: &Source) -> Result<()> {
 }
 
 fn no_target(given: String) -> Error {
-    let problem = "an image is exported to oci:, oci-archive: or docker-archive:".to_owned();
+    let problem = "an image is exported to oci:, oci-archive:, docker-archive: or dir:".to_owned();
     Error::Syntax { what: "target", given, problem }
 }
 
@@ -58,13 +59,9 @@ fn to_layout(store: &Store, image: &Image, manifest: &Manifest, place: &Place) -
     let directory = &place.path;
     for part in parts(image, manifest) {
         let path = directory.join(blob_name(&part.digest));
-        if path.metadata().is_ok_and(|metadata| metadata.len() == part.size) {
-            continue;
-        }
         let parent = path.parent().unwrap_or(directory);
         std::fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
-        let mut blob = store.open_blob(&part.digest)?;
-        replace(&path, |file| io::copy(&mut blob, file).map(drop))?;
+        to_file(store, part, &path)?;
     }
     replace(&directory.join("oci-layout"), |file| file.write_all(LAYOUT))?;
     let path = directory.join("index.json");
@@ -75,6 +72,49 @@ fn to_layout(store: &Store, image: &Image, manifest: &Manifest, place: &Place) -
     };
     let index = to_json(&index_with(before, image, place)).map_err(Error::file("write", &path))?;
     replace(&path, |file| file.write_all(&index))
+}
+
+/// A blob, where it is not there already.
+fn to_file(store: &Store, part: &Descriptor, path: &Path) -> Result<()> {
+    if path.metadata().is_ok_and(|metadata| metadata.len() == part.size) {
+        return Ok(());
+    }
+    let mut blob = store.open_blob(&part.digest)?;
+    replace(path, |file| io::copy(&mut blob, file).map(drop))
+}
+
+/// Skopeo's: the image alone, so that what another one had there goes.
+fn to_directory(store: &Store, image: &Image, manifest: &Manifest, directory: &Path) -> Result<()> {
+    std::fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
+    let version = directory.join(VERSION);
+    let before = list(directory)?;
+    if !before.is_empty() && !before.contains(&version) {
+        let problem = "it has files, and they are no image's".to_owned();
+        return Err(Error::Content { object: directory.display().to_string(), problem });
+    }
+    replace(&version, |file| file.write_all(b"Directory Transport Version: 1.1\n"))?;
+    let mut own = vec![version, directory.join(MANIFEST)];
+    for part in manifest.layers.iter().chain([&manifest.config]) {
+        let path = directory.join(part.digest.hex());
+        to_file(store, part, &path)?;
+        own.push(path);
+    }
+    let bytes = store.read_document(&image.descriptor.digest)?;
+    replace(&directory.join(MANIFEST), |file| file.write_all(&bytes))?;
+    for path in before.iter().filter(|path| !own.contains(path) && is_of_an_image(path)) {
+        std::fs::remove_file(path).map_err(Error::file("remove", path))?;
+    }
+    Ok(())
+}
+
+/// What such a directory has beside [`MANIFEST`].
+const VERSION: &str = "version";
+
+/// Whether a file of such a directory is another image's: content, a manifest of an index, or a signature.
+fn is_of_an_image(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(".manifest.json").unwrap_or(&name);
+    name.starts_with("signature-") || name.len() >= 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The index with the image in it, by the tag that was given or its own.
@@ -124,7 +164,7 @@ fn save<W: Write>(
     archive.blob(&config, manifest.config.size, open(store, &manifest.config)?)?;
     let name = place.tag.as_deref().unwrap_or(&image.name);
     let repo_tags = Some(if name.contains('@') { Vec::new() } else { vec![name.to_owned()] });
-    archive.file("manifest.json", &to_json(&[Saved { config, repo_tags, layers }])?)
+    archive.file(MANIFEST, &to_json(&[Saved { config, repo_tags, layers }])?)
 }
 
 /// How much is copied at once, in bytes.

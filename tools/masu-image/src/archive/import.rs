@@ -1,10 +1,10 @@
 //! From a file into the store.
 
 use super::members::Members;
-use super::{Saved, blob_name, rootfs};
+use super::{MANIFEST, Saved, blob_name, rootfs};
 use crate::decompress::{decompress, parse_compression};
 use crate::manifest::{
-    Compression, Document, ImageConfig, Index, MAX_DOCUMENT, Manifest, MediaType, Platform, parse_json,
+    Compression, Document, ImageConfig, Index, Kind, MAX_DOCUMENT, Manifest, MediaType, Platform, parse_json,
 };
 use crate::reference::{Place, Source};
 use crate::store::Writer;
@@ -34,19 +34,18 @@ pub struct Imported {
 /// asked for, or several and none was; [`Error::Platform`]; [`Error::File`].
 pub fn import(store: &Writer, source: &Source, platform: &Platform) -> Result<Imported> {
     match source {
-        Source::OciLayout(place) => {
-            from_layout(store, &Origin::Directory(place.path.clone()), place, platform)
-        }
+        Source::OciLayout(place) => from_layout(store, &Origin::Layout(place.path.clone()), place, platform),
         Source::OciArchive(place) => {
             let members = read_members(store, place)?;
             from_layout(store, &Origin::Archive(members, place.path.clone()), place, platform)
         }
         Source::DockerArchive(place) => {
             let members = read_members(store, place)?;
-            let saved = members.document(store, "manifest.json", &show(&place.path))?;
+            let saved = members.document(store, MANIFEST, &show(&place.path))?;
             let saved: Vec<Saved> = parse_json(&saved, &show(&place.path))?;
             from_saved(store, &members, choose_saved(&saved, place)?, &show(&place.path))
         }
+        Source::Directory(path) => from_directory(store, path, platform),
         Source::RootFs(path) => from_root(store, path, platform),
         Source::Registry(reference) => Err(no_file(reference.to_string())),
         Source::Host => Err(no_file("host".to_owned())),
@@ -57,17 +56,19 @@ fn no_file(given: String) -> Error {
     Error::Syntax { what: "source", given, problem: "not a file or directory".to_owned() }
 }
 
-/// Where the parts of an OCI layout are.
+/// Where the parts of an image are.
 enum Origin {
-    Directory(PathBuf),
+    Layout(PathBuf),
     Archive(Members, PathBuf),
+    /// Skopeo's.
+    Directory(PathBuf),
 }
 
 impl Origin {
     fn document(&self, store: &Writer, name: &str) -> Result<Vec<u8>> {
         match self {
             Self::Archive(members, path) => members.document(store, name, &show(path)),
-            Self::Directory(directory) => {
+            Self::Layout(directory) | Self::Directory(directory) => {
                 let (path, mut bytes) = (directory.join(name), Vec::new());
                 let file = File::open(&path).map_err(Error::file("open", &path))?;
                 file.take(MAX_DOCUMENT).read_to_end(&mut bytes).map_err(Error::file("read", &path))?;
@@ -80,17 +81,37 @@ impl Origin {
     fn fetch(&self, store: &Writer, descriptor: &Descriptor) -> Result<()> {
         match self {
             Self::Archive(members, path) => members.expect(store, descriptor, &show(path)),
+            Self::Layout(directory) => {
+                from_file(store, descriptor, &directory.join(blob_name(&descriptor.digest)))
+            }
             Self::Directory(directory) => {
-                let path = directory.join(blob_name(&descriptor.digest));
-                let Some(mut blob) = store.blob(descriptor)? else { return Ok(()) };
-                // What an interrupted import has left is of this very content.
-                blob.restart()?;
-                let file = File::open(&path).map_err(Error::file("open", &path))?;
-                blob.append_all(file, |error| Error::file("read", &path)(error))?;
-                blob.commit().map(drop)
+                let suffix = match descriptor.media_type.kind() {
+                    Kind::Index | Kind::Manifest => ".manifest.json",
+                    _ => "",
+                };
+                from_file(store, descriptor, &directory.join(format!("{}{suffix}", descriptor.digest.hex())))
             }
         }
     }
+}
+
+fn from_file(store: &Writer, descriptor: &Descriptor, path: &Path) -> Result<()> {
+    let Some(mut blob) = store.blob(descriptor)? else { return Ok(()) };
+    // What an interrupted import has left is of this very content.
+    blob.restart()?;
+    let file = File::open(path).map_err(Error::file("open", path))?;
+    blob.append_all(file, |error| Error::file("read", path)(error))?;
+    blob.commit().map(drop)
+}
+
+/// An image is alone there, and has no name.
+fn from_directory(store: &Writer, path: &Path, platform: &Platform) -> Result<Imported> {
+    let (origin, object) = (Origin::Directory(path.to_owned()), show(path));
+    let bytes = origin.document(store, MANIFEST)?;
+    let media_type = Document::parse(&bytes, None, &object)?.media_type();
+    let (digest, size) = store.add_blob(&bytes)?;
+    let descriptor = fetch_all(store, &origin, Descriptor::new(media_type, digest, size), platform, object)?;
+    Ok(Imported { descriptor, names: Vec::new() })
 }
 
 fn from_layout(store: &Writer, origin: &Origin, place: &Place, platform: &Platform) -> Result<Imported> {
@@ -98,7 +119,18 @@ fn from_layout(store: &Writer, origin: &Origin, place: &Place, platform: &Platfo
     let index: Index = parse_json(&origin.document(store, "index.json")?, &object)?;
     let chosen = choose(&index, place)?;
     let names = NAMES.iter().filter_map(|name| chosen.annotation(name)).map(str::to_owned).collect();
-    let mut descriptor = Descriptor::new(chosen.media_type.clone(), chosen.digest.clone(), chosen.size);
+    let descriptor = Descriptor::new(chosen.media_type.clone(), chosen.digest.clone(), chosen.size);
+    Ok(Imported { descriptor: fetch_all(store, origin, descriptor, platform, object)?, names })
+}
+
+/// Gets an image into the store, with all that its manifest names, and returns that. `descriptor` may be of an index.
+fn fetch_all(
+    store: &Writer,
+    origin: &Origin,
+    mut descriptor: Descriptor,
+    platform: &Platform,
+    object: String,
+) -> Result<Descriptor> {
     // An index of platforms may stand in an index of images.
     for _ in 0..4 {
         origin.fetch(store, &descriptor)?;
@@ -113,7 +145,7 @@ fn from_layout(store: &Writer, origin: &Origin, place: &Place, platform: &Platfo
                 for part in manifest.layers.iter().chain([&manifest.config]) {
                     origin.fetch(store, part)?;
                 }
-                return Ok(Imported { descriptor, names });
+                return Ok(descriptor);
             }
         }
     }

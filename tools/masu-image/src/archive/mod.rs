@@ -1,5 +1,5 @@
-//! Images in files: OCI layouts and their archives, `docker save`'s format, and plain root file systems, `docker
-//! export`'s among them.
+//! Images in files: OCI layouts and their archives, `docker save`'s format, skopeo's `dir:`, and plain root file systems,
+//! `docker export`'s among them.
 
 mod export;
 mod import;
@@ -22,6 +22,9 @@ struct Saved {
     /// The members that have the layers, the lowest first.
     layers: Vec<String>,
 }
+
+/// What both `docker save` and skopeo's `dir:` call the file that names the others.
+const MANIFEST: &str = "manifest.json";
 
 /// Where an OCI layout has a blob.
 fn blob_name(digest: &crate::Digest) -> String {

@@ -59,8 +59,12 @@ fn skopeo_reads_what_is_written_and_writes_what_is_read() {
     let original = world.import("rootfs:", "root").unwrap();
     let config = world.store.read_manifest(&original.descriptor).unwrap().config.digest;
     let name = "localhost/test:1";
-    let ways =
-        [("oci:", "layout", ":1"), ("oci-archive:", "oci.tar", ":1"), ("docker-archive:", "docker.tar", "")];
+    let ways = [
+        ("oci:", "layout", ":1"),
+        ("oci-archive:", "oci.tar", ":1"),
+        ("docker-archive:", "docker.tar", ""),
+        ("dir:", "directory", ""),
+    ];
     for (transport, file, tag) in ways {
         world.export(&original, name, transport, file);
         let there = format!("{transport}{file}{tag}");
@@ -69,14 +73,19 @@ fn skopeo_reads_what_is_written_and_writes_what_is_read() {
             ("oci:", "layout", ":1"),
             ("oci-archive:", "oci.tar", ":1"),
             ("docker-archive:", "docker.tar", ":localhost/test:1"),
+            ("dir:", "directory", ""),
         ] {
             let file = format!("skopeo-{}-{to}", transport.trim_end_matches(':'));
             world.skopeo(&["copy", "--quiet", &there, &format!("{back}{file}{to_tag}")]);
             let imported = world.import(back, &file).unwrap();
             let tree = world.unpack(&imported, &format!("unpacked-{file}"));
             assert_eq!(tree::read(&tree, true), tree::read(&world.path("root"), true), "{there} to {back}");
-            let names = if back == "docker-archive:" { name } else { "1" };
-            assert_eq!(imported.names, [names], "{there} to {back}");
+            let names: &[&str] = match back {
+                "dir:" => &[],
+                "docker-archive:" => &[name],
+                _ => &["1"],
+            };
+            assert_eq!(imported.names, names, "{there} to {back}");
         }
         let imported = world.import(transport, file).unwrap();
         let manifest = world.store.read_manifest(&imported.descriptor).unwrap();
@@ -128,4 +137,53 @@ fn an_old_archive_of_docker_has_layers_that_are_links_to_others() {
     assert_eq!(manifest.layers.len(), 2);
     assert_eq!(world.import("docker-archive:", "old.tar:2").unwrap(), imported);
     assert!(world.root().is_dir());
+}
+
+#[test]
+fn a_directory_of_skopeos_has_one_image_and_gets_another() {
+    let world = World::new();
+    world.write("one.tar", &Tar::default().file("one", "1").end());
+    world.write("two.tar", &Tar::default().file("two", "2").end());
+    for name in ["one", "two"] {
+        let imported = world.import("rootfs:", &format!("{name}.tar")).unwrap();
+        world.export(&imported, "localhost/x:1", "dir:", "directory");
+        assert_eq!(world.import("dir:", "directory").unwrap(), imported);
+        // version, the manifest, and what that names: the configuration and a layer.
+        assert_eq!(world.path("directory").read_dir().unwrap().count(), 4);
+    }
+    assert_eq!(world.skopeo(&["inspect", "--format", "{{.Os}}", "dir:directory"]), "linux\n");
+    let imported = world.import("dir:", "directory").unwrap();
+    world.write("documents/letter", b"mine");
+    let refused = world.export_error(&imported, "dir:", "documents");
+    assert_eq!(refused, "documents: it has files, and they are no image's");
+    assert_eq!(world.path("documents").read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn of_an_index_in_a_directory_this_machines_image_is_taken() {
+    let world = World::new();
+    world.write("one.tar", &Tar::default().file("one", "1").end());
+    let imported = world.import("rootfs:", "one.tar").unwrap();
+    world.export(&imported, "localhost/x:1", "dir:", "directory");
+    let directory = world.path("directory");
+    let manifest = std::fs::read(directory.join("manifest.json")).unwrap();
+    let digest = Digest::of(&manifest);
+    let index = format!(
+        "{{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[\
+         {{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"{digest}\",\"size\":{},\
+         \"platform\":{{\"os\":\"linux\",\"architecture\":\"amd64\"}}}}]}}",
+        manifest.len()
+    );
+    std::fs::rename(
+        directory.join("manifest.json"),
+        directory.join(format!("{}.manifest.json", digest.hex())),
+    )
+    .unwrap();
+    world.write("directory/manifest.json", index.as_bytes());
+    let platform: masu_image::manifest::Platform = "linux/amd64".parse().unwrap();
+    let found = world.import_for("dir:", "directory", &platform).unwrap();
+    assert_eq!((found.descriptor.digest, found.names), (digest, Vec::new()));
+    let other: masu_image::manifest::Platform = "linux/s390x".parse().unwrap();
+    let error = world.import_for("dir:", "directory", &other).unwrap_err().to_string();
+    assert_eq!(error, "no image for linux/s390x; available: linux/amd64");
 }

@@ -16,6 +16,7 @@ fn what_is_no_archive_is_told_by_the_name_of_the_file() {
     assert_eq!(world.import_error("oci-archive:", "empty.tar"), "empty.tar: it has no index.json");
     assert_eq!(world.import_error("docker-archive:", "none.tar"), "open none.tar: ENOENT");
     assert_eq!(world.import_error("oci:", "none"), "open none/index.json: ENOENT");
+    assert_eq!(world.import_error("dir:", "none"), "open none/manifest.json: ENOENT");
     assert_eq!(world.import_error("rootfs:", "none"), "open none: ENOENT");
 }
 

@@ -38,20 +38,35 @@ impl World {
 
     /// `TRANSPORT:` before a name in this world.
     pub(crate) fn import(&self, transport: &str, name: &str) -> Result<Imported> {
+        self.import_for(transport, name, &Platform::host())
+    }
+
+    pub(crate) fn import_for(&self, transport: &str, name: &str, platform: &Platform) -> Result<Imported> {
         let source: Source = format!("{transport}{}", self.path(name).display()).parse()?;
-        archive::import(&self.store.writer()?, &source, &Platform::host())
+        archive::import(&self.store.writer()?, &source, platform)
     }
 
     /// Without this world's path, which differs.
     pub(crate) fn import_error(&self, transport: &str, name: &str) -> String {
-        let error: Error = self.import(transport, name).unwrap_err();
+        self.told(&self.import(transport, name).unwrap_err())
+    }
+
+    fn told(&self, error: &Error) -> String {
         error.to_string().replace(&format!("{}/", self.path.display()), "")
     }
 
     pub(crate) fn export(&self, imported: &Imported, name: &str, transport: &str, to: &str) {
+        self.try_export(imported, name, transport, to).unwrap();
+    }
+
+    pub(crate) fn export_error(&self, imported: &Imported, transport: &str, to: &str) -> String {
+        self.told(&self.try_export(imported, "x", transport, to).unwrap_err())
+    }
+
+    fn try_export(&self, imported: &Imported, name: &str, transport: &str, to: &str) -> Result<()> {
         let image = Image { name: name.to_owned(), descriptor: imported.descriptor.clone() };
-        let target: Source = format!("{transport}{}", self.path(to).display()).parse().unwrap();
-        archive::export(&self.store, &image, &target).unwrap();
+        let target: Source = format!("{transport}{}", self.path(to).display()).parse()?;
+        archive::export(&self.store, &image, &target)
     }
 
     pub(crate) fn skopeo(&self, arguments: &[&str]) -> String {

@@ -13,7 +13,7 @@ use super::choose::{self, Opened};
 use super::{failure, pull};
 use crate::{Session, output};
 
-const FORMS: &str = "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG]";
+const FORMS: &str = "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR (skopeo's)";
 
 /// The options of `import`.
 pub(super) fn import_command() -> Command {
