@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use masu_image::layer::{IdMap, Limits, Marks, Options, Target, apply};
+use masu_image::layer::{Dirlinks, IdMap, Limits, Marks, Options, Target, apply};
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -45,13 +45,17 @@ fuzz_target!(|input: &[u8]| {
     let scratch = Scratch(std::env::temp_dir().join(format!("masu-fuzz-{}", std::process::id())));
     fs::create_dir_all(&scratch.0).unwrap();
     fs::write(scratch.0.join("victim"), VICTIM).unwrap();
-    let run = |archive: &[u8], root: &File, target| {
+    let run_with = |dirlinks, archive: &[u8], root: &File, target| {
         let limits = Limits { entries: 100_000, bytes: 1 << 20 };
-        apply(archive, root.as_fd(), &Options { target, ids: IdMap::Single, limits }).is_ok()
+        apply(archive, root.as_fd(), &Options { target, ids: IdMap::Single, dirlinks, limits }).is_ok()
     };
+    let run = |archive: &[u8], root: &File, target| run_with(Dirlinks::Replace, archive, root, target);
 
     let merged = scratch.directory("merged");
     let merges = run(first, &merged, Target::Merged) && run(second, &merged, Target::Merged);
+    let kept = scratch.directory("kept");
+    let keep = |archive| run_with(Dirlinks::Keep, archive, &kept, Target::Merged);
+    let _ = keep(first) && keep(second); // ignored: only that nothing outside of it changes
 
     let (below, above) = (scratch.directory("below"), scratch.directory("above"));
     let lower = [below.as_fd()];

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use masu_app::{Failure, Result};
 use masu_image::bundle::config::{IdMaps, Ids};
 use masu_image::bundle::{self, Base, Create, Root};
+use masu_image::layer::Dirlinks;
 use masu_image::rootless::Standing;
 use masu_image::unpack::Event;
 use masu_runtime::{Entry, Store as Containers};
@@ -33,6 +34,7 @@ fn create_command() -> Command {
     let image =
         Arg::new("image").value_name("IMAGE").required(true).help("The image, fetched where it is missing");
     let flat = Arg::new("flat").long("flat").action(ArgAction::SetTrue);
+    let dirlinks = Arg::new("keep-dirlinks").long("keep-dirlinks").action(ArgAction::SetTrue);
     Command::new("create")
         .about("Make a bundle from an image")
         .before_help(
@@ -42,6 +44,9 @@ fn create_command() -> Command {
         .arg(image)
         .arg(directory("The new bundle"))
         .arg(flat.help("Copy the layers instead of mounting them"))
+        .arg(dirlinks.help(
+            "Leave links to directories where a layer above has a directory, and put its files there; in a copy alone",
+        ))
         .args(pull::options("missing"))
         .arg(arguments::store_option())
         .arg(arguments::quiet_option())
@@ -77,6 +82,11 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
 
 fn create(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
     let directory = given_directory(matches);
+    let dirlinks = if matches.get_flag("keep-dirlinks") { Dirlinks::Keep } else { Dirlinks::Replace };
+    if dirlinks == Dirlinks::Keep && !matches.get_flag("flat") && rustix::process::geteuid().is_root() {
+        let message = "--keep-dirlinks: in an overlay a directory takes the place of a link below it";
+        return Err(Failure::with_hint(message, "--flat as well"));
+    }
     let fetch = Fetch::prepare(session, matches)?;
     let store = fetch.store.clone();
     let caller = Caller::enter(session)?;
@@ -95,6 +105,7 @@ fn create(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
         standing: &caller.standing,
         ids: caller.maps.as_ref().map(|maps| Ids { maps, is_users: true, shifts: false }),
         root,
+        dirlinks,
         on_event: &lost,
     };
     create.run(&directory).map_err(|error| failure(&error))?;

@@ -20,7 +20,7 @@ pub mod profile;
 pub mod user;
 
 use crate::host_root::{self, Homes};
-use crate::layer::IdMap;
+use crate::layer::{Dirlinks, IdMap};
 use crate::manifest::{ImageConfig, Manifest, chain_ids};
 use crate::mounts::create_dir;
 use crate::overlay::{self, Upper};
@@ -113,6 +113,8 @@ pub struct Create<'a> {
     pub ids: Option<Ids<'a>>,
     /// What the root is.
     pub root: Root,
+    /// What becomes of links to directories in a copy.
+    pub dirlinks: Dirlinks,
     /// Is told about layers that are unpacked for it.
     pub on_event: OnEvent<'a>,
 }
@@ -217,7 +219,7 @@ impl Create<'_> {
         if let Some(IdMaps { uids, gids }) = self.mapped().cloned() {
             standing.ids = IdMap::Mapped { uids, gids };
         }
-        unpack::merged(self.store, manifest, config, &standing, root.as_fd(), self.on_event)
+        unpack::merged(self.store, manifest, config, &standing, self.dirlinks, root.as_fd(), self.on_event)
     }
 
     /// Has a directory that its owner inside has.

@@ -54,6 +54,8 @@ pub struct Options<'a> {
     pub target: Target<'a>,
     /// Whose its files are.
     pub ids: IdMap,
+    /// What becomes of links to directories, in [`Target::Merged`]: a snapshot does not have those of the layers below.
+    pub dirlinks: Dirlinks,
     /// When to give up.
     pub limits: Limits,
 }
@@ -73,6 +75,17 @@ pub enum Target<'a> {
     /// A directory with all layers so far: empty for the first of them. What a whiteout names is removed. Owner and mode
     /// of the directory itself stay as they are until a layer has it as a member.
     Merged,
+}
+
+/// What becomes of a symbolic link to a directory of the root where a layer has a directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dirlinks {
+    /// The directory takes its place: the image specification's rule, and what an overlay does.
+    #[default]
+    Replace,
+    /// It stays as it is, and so does the directory that it leads to: what the layer has in its own is put there. umoci's
+    /// `--keep-dirlinks`, for layers that were made on a root with links of its own (`/lib` and `/usr/lib`).
+    Keep,
 }
 
 /// What no honest layer needs more of.

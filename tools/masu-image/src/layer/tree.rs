@@ -13,7 +13,7 @@ use super::error::{Error, Reason};
 use super::ids::IdMap;
 use super::lower::{self, Found, Lower, components_reversed, open_below};
 use super::path;
-use super::{Limits, Options, Target};
+use super::{Dirlinks, Limits, Options, Target};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, XattrFlags, mkdirat, readlinkat, statat};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,7 @@ pub(super) struct Tree<'a> {
     pub(super) lower: Lower<'a>,
     pub(super) ids: &'a IdMap,
     limits: &'a Limits,
+    dirlinks: Dirlinks,
     last: Option<Rc<Parent>>,
     pending: BTreeMap<Vec<u8>, Pending>,
     pending_size: usize,
@@ -108,6 +109,7 @@ impl<'a> Tree<'a> {
             lower: Lower { layers, marks },
             ids: &options.ids,
             limits: &options.limits,
+            dirlinks: options.dirlinks,
             last: None,
             pending: BTreeMap::new(),
             pending_size: 0,
@@ -291,8 +293,18 @@ impl<'a> Tree<'a> {
             self.note_made(&path);
             return self.put_off(&path, attributes, extent);
         }
+        if lower::kind(&stat) == FileType::Symlink && self.keeps_link(&path) {
+            self.note_made(&path);
+            return Ok(());
+        }
         self.clear(parent.fd.as_fd(), name, &path)?;
         self.make_directory(&parent.fd, name, &path, attributes)
+    }
+
+    /// Whether a symbolic link is to stay: one that leads to a directory within the root.
+    fn keeps_link(&mut self, path: &[u8]) -> bool {
+        let is_kept = self.dirlinks == Dirlinks::Keep && self.made.is_some();
+        is_kept && matches!(self.walk(path, Absent::Leave), Ok(Some(_)))
     }
 
     fn make_directory(

@@ -3,7 +3,7 @@
 //! What an archive comes to depends on the layers below it, so that reading one alone would not do; and to unpack is what
 //! is tested best.
 
-use super::{Layer, Target, unpack};
+use super::{Layer, Target, options, unpack};
 use crate::layer::{Difference, compare};
 use crate::manifest::{ImageConfig, Manifest};
 use crate::rootless::Standing;
@@ -115,7 +115,7 @@ impl<'a> Check<'a> {
         let fresh = self.store.scratch()?;
         layer.take(self.store)?;
         let target = Target::Snapshot { marks: self.standing.marks, lower };
-        unpack(layer, target, fresh.as_fd(), self.standing, &|_| ())?;
+        unpack(layer, &options(target, self.standing), fresh.as_fd(), &|_| ())?;
         let found = match self.right(layer)? {
             Some(actual) => compare(fresh.as_fd(), actual.as_fd())?,
             None => Vec::new(),

@@ -18,7 +18,7 @@ pub use check::{Check, Checked};
 pub(crate) use follow::Arrival;
 
 use crate::decompress::decompress;
-use crate::layer::{self, Limits, Target};
+use crate::layer::{self, Dirlinks, Limits, Target};
 use crate::manifest::{ImageConfig, Manifest, chain_ids};
 use crate::rootless::Standing;
 use crate::store::{SnapshotWriter, Writer};
@@ -61,7 +61,7 @@ pub fn snapshots(
 }
 
 /// Applies the layers of an image, one after the other, to `root`, an empty directory: from the store's blobs, and
-/// without snapshots.
+/// without snapshots. `dirlinks` are those of the root, for the layers above.
 ///
 /// # Errors
 ///
@@ -71,12 +71,14 @@ pub fn merged(
     manifest: &Manifest,
     config: &ImageConfig,
     standing: &Standing,
+    dirlinks: Dirlinks,
     root: BorrowedFd<'_>,
     on_event: OnEvent<'_>,
 ) -> Result<()> {
+    let options = layer::Options { dirlinks, ..options(Target::Merged, standing) };
     for layer in &Layer::all_in(store, manifest, config)? {
         on_event(Event::Unpacking(layer.number));
-        unpack(layer, Target::Merged, root, standing, on_event).map_err(Error::at(layer.place()))?;
+        unpack(layer, &options, root, on_event).map_err(Error::at(layer.place()))?;
         on_event(Event::Unpacked(layer.number));
     }
     Ok(())
@@ -178,7 +180,7 @@ fn unpack_each(
             on_event(Event::Unpacking(layer.number));
             let lower: Vec<BorrowedFd<'_>> = below.iter().map(AsFd::as_fd).collect();
             let target = Target::Snapshot { marks: standing.marks, lower: &lower };
-            if let Err(error) = unpack(layer, target, snapshot.root(), standing, on_event) {
+            if let Err(error) = unpack(layer, &options(target, standing), snapshot.root(), on_event) {
                 // Where the download failed, that is the cause.
                 layer.arrival.failure()?;
                 return Err(Error::at(layer.place())(error));
@@ -195,18 +197,22 @@ fn unpack_each(
     Ok(())
 }
 
+/// How a layer is applied by who has this standing.
+fn options<'a>(target: Target<'a>, standing: &Standing) -> layer::Options<'a> {
+    let (ids, dirlinks, limits) = (standing.ids.clone(), Dirlinks::default(), Limits::default());
+    layer::Options { target, ids, dirlinks, limits }
+}
+
 fn unpack(
     layer: &Layer<'_>,
-    target: Target<'_>,
+    options: &layer::Options<'_>,
     root: BorrowedFd<'_>,
-    standing: &Standing,
     on_event: OnEvent<'_>,
 ) -> Result<()> {
-    let options = layer::Options { target, ids: standing.ids.clone(), limits: Limits::default() };
     let (sender, receiver) = pipe::new();
     let (applied, decompressed) = std::thread::scope(|scope| {
         let decompressing = scope.spawn(|| decompress_into(layer, sender));
-        let applied = layer::apply(receiver, root, &options);
+        let applied = layer::apply(receiver, root, options);
         (applied, decompressing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     // What is wrong with the stream is wrong with the archive in it: the first cause is told.

@@ -83,10 +83,11 @@ impl World {
 
     /// The layers of an image, unpacked one over the other.
     pub(crate) fn unpack(&self, imported: &Imported, to: &str) -> PathBuf {
-        use masu_image::layer::{IdMap, Limits, Options, Target, apply};
+        use masu_image::layer::{Dirlinks, IdMap, Limits, Options, Target, apply};
         let root = self.path(to);
         std::fs::create_dir(&root).unwrap();
-        let options = Options { target: Target::Merged, ids: IdMap::Identity, limits: Limits::default() };
+        let (ids, dirlinks, limits) = (IdMap::Identity, Dirlinks::Replace, Limits::default());
+        let options = Options { target: Target::Merged, ids, dirlinks, limits };
         for layer in &self.store.read_manifest(&imported.descriptor).unwrap().layers {
             let blob = std::io::BufReader::new(self.store.open_blob(&layer.digest).unwrap());
             let tar = masu_image::decompress::decompress(blob).unwrap();

@@ -3,7 +3,7 @@
 use super::scratch::{Scratch, apply};
 use super::tar::{Header, Tar, pax_record};
 use super::tree;
-use masu_image::layer::{self, Error, IdMap, Limits, Marks, Options, Target};
+use masu_image::layer::{self, Dirlinks, Error, IdMap, Limits, Marks, Options, Target};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use rustix::time::{ClockId, clock_gettime};
 use std::ffi::CStr;
@@ -323,7 +323,7 @@ fn limited(tar: &[u8], limits: Limits) -> Result<layer::Applied, String> {
     let scratch = Scratch::new();
     let root = scratch.dir("root");
     let target = Target::Snapshot { marks: Marks::Trusted, lower: &[] };
-    let options = Options { target, ids: IdMap::Identity, limits };
+    let options = Options { target, ids: IdMap::Identity, dirlinks: Dirlinks::Replace, limits };
     layer::apply(tar, File::open(&root).unwrap().as_fd(), &options).map_err(|error| error.to_string())
 }
 

@@ -466,9 +466,82 @@ fn an_archive_may_end_without_its_mark_and_go_on_behind_it() {
     let options = masu_image::layer::Options {
         target: Target::Merged,
         ids: masu_image::layer::IdMap::Identity,
+        dirlinks: masu_image::layer::Dirlinks::Replace,
         limits: masu_image::layer::Limits::default(),
     };
     let root = std::fs::File::open(&root).unwrap();
     masu_image::layer::apply(&mut rest, std::os::fd::AsFd::as_fd(&root), &options).unwrap();
     assert!(rest.is_empty(), "whoever hashes the archive sees all of it");
+}
+
+/// Links of every kind, directories in their places, and whiteouts through a link.
+fn links_below_directories() -> [Tar; 3] {
+    let below = Tar::default()
+        .dir("usr")
+        .dir("usr/lib")
+        .file("usr/lib/a", "old")
+        .symlink("lib", "usr/lib")
+        .symlink("absolute", "/usr/lib")
+        .symlink("chain", "lib")
+        .symlink("above", "../../usr")
+        .symlink("dangling", "nowhere")
+        .symlink("file", "usr/lib/a")
+        .symlink("loop", "loop")
+        .symlink("outside", "/etc");
+    let above = Tar::default()
+        // umoci would give the link the directory's time and owner: these are the same.
+        .add(Header::new(b'5', "lib").mode(0o700))
+        .file("lib/b", "new")
+        .dir("absolute")
+        .file("absolute/c", "new")
+        .dir("chain")
+        .dir("above")
+        .file("above/d", "new")
+        .dir("dangling")
+        .dir("file")
+        .dir("loop")
+        .dir("outside")
+        .file("outside/e", "new");
+    let top = Tar::default().file("lib/.wh.a", "").file(".wh.absolute", "");
+    [below, above, top]
+}
+
+#[test]
+fn links_to_directories_are_kept_as_umoci_keeps_them() {
+    let scratch = Scratch::new();
+    let layers = links_below_directories().map(Tar::end);
+    let merged = scratch.merged_with(&layers, masu_image::layer::Dirlinks::Keep).unwrap();
+    let lines: Vec<String> = tree::read(&merged, false)
+        .iter()
+        .skip(1)
+        .map(|(path, description)| format!("{path} {description}"))
+        .collect();
+    let expected = [
+        "above symlink ../../usr",
+        "chain symlink lib",
+        "dangling dir 755",
+        "file dir 755",
+        "lib symlink usr/lib",
+        "loop dir 755",
+        "outside dir 755",
+        "outside/e file \"new\" 644",
+        "usr dir 755",
+        "usr/d file \"new\" 644",
+        "usr/lib dir 755",
+        "usr/lib/b file \"new\" 644",
+        "usr/lib/c file \"new\" 644",
+    ];
+    assert_eq!(lines, expected);
+    umoci::compare(&tree::read(&merged, true), &umoci::unpack_with(&scratch, &layers, &["--keep-dirlinks"]));
+}
+
+#[test]
+fn without_that_a_directory_takes_the_place_of_a_link() {
+    let scratch = Scratch::new();
+    let layers = links_below_directories().map(Tar::end);
+    let seen = tree::read(&scratch.merged(&layers).unwrap(), false);
+    for name in ["above", "chain", "dangling", "file", "lib", "loop", "outside"] {
+        assert!(seen[name].starts_with("dir"), "{name} {}", seen[name]);
+    }
+    assert_eq!(seen["usr/lib/a"], "file \"old\" 644");
 }

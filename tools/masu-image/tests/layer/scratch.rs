@@ -1,7 +1,7 @@
 //! A directory of a test's own, and layers applied in it.
 
 use super::tree;
-use masu_image::layer::{self, Applied, Error, IdMap, Limits, Marks, Options, Target};
+use masu_image::layer::{self, Applied, Dirlinks, Error, IdMap, Limits, Marks, Options, Target};
 use masu_image::{namespace, overlay};
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
@@ -65,12 +65,22 @@ impl Scratch {
     }
 
     pub(crate) fn merged_as(&self, layers: &[Vec<u8>], ids: &IdMap) -> Result<PathBuf, Error> {
+        self.merge(layers, ids, Dirlinks::Replace)
+    }
+
+    pub(crate) fn merged_with(&self, layers: &[Vec<u8>], dirlinks: Dirlinks) -> Result<PathBuf, Error> {
+        self.merge(layers, &IdMap::Identity, dirlinks)
+    }
+
+    fn merge(&self, layers: &[Vec<u8>], ids: &IdMap, dirlinks: Dirlinks) -> Result<PathBuf, Error> {
         // As a root looks that no layer describes.
         let path = self.dir("merged");
         std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         for tar in layers {
-            apply_as(tar, &path, Target::Merged, ids)?;
+            let (target, ids, limits) = (Target::Merged, ids.clone(), Limits::default());
+            let root = File::open(&path).unwrap();
+            layer::apply(tar.as_slice(), root.as_fd(), &Options { target, ids, dirlinks, limits })?;
         }
         Ok(path)
     }
@@ -109,6 +119,7 @@ pub(crate) fn apply(tar: &[u8], root: &Path, target: Target<'_>) -> Result<Appli
 }
 
 pub(crate) fn apply_as(tar: &[u8], root: &Path, target: Target<'_>, ids: &IdMap) -> Result<Applied, Error> {
-    let options = Options { target, ids: ids.clone(), limits: Limits::default() };
+    let (ids, dirlinks, limits) = (ids.clone(), Dirlinks::Replace, Limits::default());
+    let options = Options { target, ids, dirlinks, limits };
     layer::apply(tar, File::open(root).unwrap().as_fd(), &options)
 }

@@ -9,6 +9,11 @@ use std::process::Command;
 
 /// The root that umoci makes of these layers.
 pub(crate) fn unpack(scratch: &Scratch, layers: &[Vec<u8>]) -> PathBuf {
+    unpack_with(scratch, layers, &[])
+}
+
+/// The same with more options.
+pub(crate) fn unpack_with(scratch: &Scratch, layers: &[Vec<u8>], options: &[&str]) -> PathBuf {
     let layout = scratch.dir("layout");
     let blobs = layout.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
@@ -39,7 +44,9 @@ pub(crate) fn unpack(scratch: &Scratch, layers: &[Vec<u8>]) -> PathBuf {
     std::fs::write(layout.join("oci-layout"), "{\"imageLayoutVersion\":\"1.0.0\"}").unwrap();
     let bundle = scratch.path().join("bundle");
     let output = Command::new("umoci")
-        .args(["unpack", "--image", &format!("{}:t", layout.display())])
+        .arg("unpack")
+        .args(options)
+        .args(["--image", &format!("{}:t", layout.display())])
         .arg(&bundle)
         .output()
         .expect("umoci (Debian: umoci)");

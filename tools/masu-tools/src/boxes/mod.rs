@@ -33,6 +33,7 @@ use masu_image::Store;
 use masu_image::bundle::config::IdMaps;
 use masu_image::bundle::{self, Base, Create, Root};
 use masu_image::host_root::Homes;
+use masu_image::layer::Dirlinks;
 use masu_image::manifest::ImageConfig;
 use masu_image::namespace::enter_private_mounts;
 use masu_image::rootless::Standing;
@@ -258,6 +259,7 @@ impl Parts {
             standing,
             ids: self.ids.as_ref().map(Claim::ids),
             root: self.root,
+            dirlinks: Dirlinks::default(),
             on_event: &lost,
         };
         create.run(directory).map_err(|error| failure(&error))
