@@ -14,6 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::foreground::{Signals, failed};
+use super::network::Reserved;
 use super::supervisor::{Order, Output, VERB};
 use super::{OWN_FAILURE, Place, options};
 use crate::{Session, engine, output};
@@ -23,9 +24,10 @@ pub(super) fn run(
     session: &Session<'_>,
     matches: &ArgMatches,
     place: &Place<'_>,
+    ports: &Reserved,
     signals: &Signals,
 ) -> Result<ExitCode> {
-    let outcome = start(session, matches, place, signals);
+    let outcome = start(session, matches, place, ports, signals);
     let told = match outcome {
         Ok(None) => return output::print(&format!("{}\n", place.name)).map(|()| ExitCode::SUCCESS),
         // It has cleaned up after itself, and said why.
@@ -46,6 +48,7 @@ fn start(
     session: &Session<'_>,
     matches: &ArgMatches,
     place: &Place<'_>,
+    ports: &Reserved,
     signals: &Signals,
 ) -> Result<Option<ExitStatus>> {
     let output = match (matches.get_flag("tty"), matches.get_flag("interactive")) {
@@ -63,6 +66,8 @@ fn start(
     let order = serde_json::to_string(&order).map_err(|error| Failure::new(error.to_string()))?;
     // What the caller has left open is not the box's: a lock, say, or a pipe whose end somebody waits for.
     masu_sys::fd::set_cloexec_range(3, u32::MAX).map_err(|errno| failed("close_range", errno))?;
+    // Ports are the box's, as long as it is there: the supervisor has them without knowing.
+    ports.leave().map_err(|errno| failed("fcntl", errno))?;
     let (ready, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("pipe2", errno))?;
     let mut child = supervisor(session)?;
     child.args([VERB, &order]).stdin(Stdio::null()).stdout(theirs);

@@ -68,7 +68,7 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     let images = fetched.map(|image| Opened::read(&store, image?)).collect::<Result<Vec<_>>>()?;
     let name = matches.get_one::<String>("name").cloned().map_or_else(random_name, Ok)?;
     let directory = choose_directory(&store, &name)?;
-    network::refuse_taken_ports(&network, &store)?;
+    let ports = network::reserve_ports(&network, &store)?;
     let keep = matches.get_flag("keep");
     let signals = Signals::hold()?;
     let ids = userns.claim(&store, caller.maps.as_ref())?;
@@ -86,7 +86,7 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     drop(parts);
     let place = Place { store: &store, name: &name, directory: &directory };
     if matches.get_flag("detach") && configured.is_ok() {
-        return detach::run(session, matches, &place, &signals);
+        return detach::run(session, matches, &place, &ports, &signals);
     }
     let ended = configured.and_then(|()| foreground::run(session, matches, &name, &directory, &signals));
     let is_kept = keep && ended.is_ok();

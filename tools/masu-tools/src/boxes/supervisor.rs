@@ -70,6 +70,8 @@ pub(super) enum Output {
 ///
 /// When the box cannot be started or taken away.
 pub(crate) fn run(session: &Session<'_>, order: &[u8]) -> Result<ExitCode> {
+    // The ports of the box, if it has some: nobody else is to have them, and neither is the engine.
+    masu_sys::fd::set_cloexec_range(3, u32::MAX).map_err(|errno| failed("close_range", errno))?;
     let order: Order = serde_json::from_slice(order)
         .map_err(|_| Failure::with_hint(format!("{VERB} is called by masu box -d"), "masu box --help"))?;
     let store = Store::open(&order.store);

@@ -33,6 +33,7 @@ use super::names;
 use super::options::{all, one};
 use pasta::Pasta;
 use ports::Port;
+pub(super) use ports::Reserved;
 use slirp4netns::Slirp4netns;
 
 /// What this program is called with by the hooks. It is no verb of people's.
@@ -133,15 +134,18 @@ fn refuse_version_6(
     }
 }
 
-/// Refuses ports that something else on this machine has.
+/// Refuses ports that something else on this machine has, and keeps them from others: but for programs that have sockets of
+/// their own there.
 ///
 /// # Errors
 ///
 /// When one of them is taken.
-pub(super) fn refuse_taken_ports(choice: &Choice, store: &Store) -> Result<()> {
-    match choice {
-        Choice::Attached(_, ports) => ports::refuse_taken(ports, &store.path().join("boxes")),
-        Choice::None | Choice::Host => Ok(()),
+pub(super) fn reserve_ports(choice: &Choice, store: &Store) -> Result<Reserved> {
+    let Choice::Attached(kind, ports) = choice else { return Ok(Reserved::nothing()) };
+    let reserved = Reserved::take(ports, &store.path().join("boxes"))?;
+    match kind {
+        Kind::Cni(_) => Ok(reserved),
+        Kind::Pasta(_) | Kind::Slirp4netns(_) => Ok(Reserved::nothing()),
     }
 }
 

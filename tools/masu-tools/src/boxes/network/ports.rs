@@ -2,10 +2,12 @@
 
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use masu_app::{Failure, Result};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 
 use super::{RECORD, Record, read};
@@ -99,15 +101,36 @@ pub(super) fn parse_all<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<
     Ok(ports)
 }
 
-/// Looks for who has these ports already: another box of this store, which for CNI has no socket, or whoever has one.
-///
-/// # Errors
-///
-/// When a port is taken, or not for this caller.
-pub(super) fn refuse_taken(ports: &[Port], boxes: &Path) -> Result<()> {
-    // Two that try at the same time would find each other there.
-    let _turn = Turn::take(ports, boxes)?;
-    ports.iter().try_for_each(try_to_bind)
+/// Ports of this machine that nobody else gets as long as this is there, in whichever store or program: CNI's portmap takes
+/// packets without a socket, and of two that publish a port the second would get none, without a word.
+pub(in crate::boxes) struct Reserved(Vec<OwnedFd>);
+
+impl Reserved {
+    /// None.
+    pub(super) fn nothing() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Looks for who has these ports already: another box of this store, or whoever has a socket there. What is found free is
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// When a port is taken, or not for this caller.
+    pub(super) fn take(ports: &[Port], boxes: &Path) -> Result<Self> {
+        // Two that try at the same time would find each other there.
+        let _turn = Turn::take(ports, boxes)?;
+        ports.iter().map(|port| bind(port, boxes)).collect::<Result<_>>().map(Self)
+    }
+
+    /// Leaves them to the programs that are executed from here on as well.
+    ///
+    /// # Errors
+    ///
+    /// Those of fcntl(2).
+    pub(in crate::boxes) fn leave(&self) -> rustix::io::Result<()> {
+        self.0.iter().try_for_each(|socket| fcntl_setfd(socket, FdFlags::empty()))
+    }
 }
 
 /// The right to publish ports, which nobody else in the store has as long as this is there: two that looked at the same
@@ -140,31 +163,43 @@ impl Turn {
 }
 
 fn refuse_published(ports: &[Port], boxes: &Path) -> Result<()> {
-    if ports.is_empty() {
-        return Ok(());
-    }
-    for entry in fs::read_dir(boxes).into_iter().flatten().flatten() {
-        // A box that goes in this moment, or comes, has no readable record.
-        let Ok(Some(record)) = read::<Record>(&entry.path().join(RECORD)) else { continue };
-        let clash = ports.iter().find(|port| record.ports.iter().any(|taken| taken.clashes_with(port)));
-        if let Some(port) = clash.filter(|_| record.is_attached()) {
-            let holder = entry.file_name().to_string_lossy().into_owned();
-            let message = format!("port {} is taken by the box {holder}", port.name());
-            return Err(Failure::with_hint(message, "another port, or wait for that box to end"));
-        }
-    }
-    Ok(())
+    let taken = ports.iter().find_map(|port| {
+        let holder = holder(port, boxes, Record::is_attached)?;
+        Some(taken_by(port, &holder))
+    });
+    taken.map_or(Ok(()), Err)
 }
 
-fn try_to_bind(port: &Port) -> Result<()> {
+/// The box of this store that publishes a port.
+fn holder(port: &Port, boxes: &Path, is_meant: impl Fn(&Record) -> bool) -> Option<String> {
+    fs::read_dir(boxes).into_iter().flatten().flatten().find_map(|entry| {
+        // A box that goes in this moment, or comes, has no readable record.
+        let record = read::<Record>(&entry.path().join(RECORD)).ok()??;
+        let clashes = record.ports.iter().any(|taken| taken.clashes_with(port)) && is_meant(&record);
+        clashes.then(|| entry.file_name().to_string_lossy().into_owned())
+    })
+}
+
+fn taken_by(port: &Port, holder: &str) -> Failure {
+    let message = format!("port {} is taken by the box {holder}", port.name());
+    Failure::with_hint(message, "another port, or wait for that box to end")
+}
+
+fn bind(port: &Port, boxes: &Path) -> Result<OwnedFd> {
     let address = (port.address(), port.here);
     let bound = match port.protocol {
-        Protocol::Tcp => TcpListener::bind(address).map(drop),
-        Protocol::Udp => UdpSocket::bind(address).map(drop),
+        Protocol::Tcp => TcpListener::bind(address).map(OwnedFd::from),
+        Protocol::Udp => UdpSocket::bind(address).map(OwnedFd::from),
     };
     let told = |what: &str, hint: &str| Failure::with_hint(format!("port {} {what}", port.name()), hint);
     bound.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => told("is taken", "another port; ss -tulpn shows who has it"),
+        std::io::ErrorKind::AddrInUse => match holder(port, boxes, |_| true) {
+            Some(holder) => taken_by(port, &holder),
+            None => told(
+                "is taken",
+                "another port; ss -tulpn shows who has it, and boxes of other stores are masu-tools",
+            ),
+        },
         std::io::ErrorKind::PermissionDenied => told(
             "is for root alone",
             "a port of 1024 or above, or a lower sysctl net.ipv4.ip_unprivileged_port_start",
