@@ -88,6 +88,11 @@ impl Log {
         self.write(Level::Warning, message, None);
     }
 
+    /// What could not be had, and is done without.
+    pub fn tolerated(&self, failure: &Failure) {
+        self.write(Level::Warning, &failure.message, failure.hint.as_deref());
+    }
+
     /// What is being done, for `--debug`.
     pub fn debug(&self, message: &str) {
         if self.debug {

@@ -87,7 +87,7 @@ impl Root {
     /// # Errors
     /// Those of mkdir(2) and chmod(2); for an ordinary user without `$XDG_RUNTIME_DIR`, when the system's directory is
     /// closed to it.
-    pub(crate) fn prepare(&self) -> Result<()> {
+    pub fn prepare(&self) -> Result<()> {
         match self.choice {
             Choice::Option => return Ok(()),
             Choice::System if geteuid().is_root() => return Ok(()),

@@ -69,6 +69,7 @@ pub use host::{Host, open_proc};
 pub use mounts::{add_mounts, remove_mounts};
 pub use notify::Notify;
 pub use plan::{CreateInput, ExecInput, Plan, plan_create, plan_exec};
+pub use restrictions::{mount_hint, user_namespace_hint};
 pub use spawn::Child;
 pub use start::start;
 pub use state::{Container, Status};

@@ -11,6 +11,18 @@ use rustix::io::Errno;
 
 use crate::files;
 
+/// What to do about a new user namespace that the kernel has refused to this process.
+#[must_use]
+pub fn user_namespace_hint(errno: Errno) -> Option<String> {
+    Restrictions::probe().hint(errno)
+}
+
+/// What to do about a mount that it has refused to this process, in a mount namespace of its own.
+#[must_use]
+pub fn mount_hint(errno: Errno) -> Option<String> {
+    Restrictions::probe().mount_hint(errno)
+}
+
 /// Facts about the machine and the process that decide about new user namespaces, user_namespaces(7).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Restrictions {
@@ -22,6 +34,8 @@ pub(crate) struct Restrictions {
     apparmor: Option<u64>,
     /// Whether a seccomp filter is in force.
     seccomp: bool,
+    /// The AppArmor profile that the process is confined by.
+    profile: Option<String>,
     /// Whether `/` is no mount: the process is in a chroot.
     chroot: bool,
     /// The engine's file, which an AppArmor profile has to name.
@@ -34,6 +48,8 @@ impl Restrictions {
         let number = |path: &str| read(path).trim().parse().ok();
         let status = read("/proc/self/status");
         let mounts = read("/proc/self/mountinfo");
+        let profile = read("/proc/self/attr/apparmor/current");
+        let profile = Some(profile.trim_end()).filter(|profile| !matches!(*profile, "" | "unconfined"));
         let program = rustix::fs::readlink("/proc/self/exe", Vec::new()).ok();
         let program = program.and_then(|path| path.into_string().ok());
         Self {
@@ -41,6 +57,7 @@ impl Restrictions {
             unprivileged_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
             apparmor: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
             seccomp: field(&status, "Seccomp:") == Some("2"),
+            profile: profile.map(Into::into),
             chroot: !mounts.is_empty() && mounts.lines().all(|line| line.split(' ').nth(4) != Some("/")),
             program: program.unwrap_or_else(|| "/usr/bin/masu".into()),
         }
@@ -63,14 +80,41 @@ impl Restrictions {
             Errno::PERM if self.chroot => {
                 "no user namespace can be made in a chroot: enter the directory by pivot_root, or run masu as root".into()
             }
-            Errno::PERM | Errno::NOSYS if self.seccomp => {
-                "a seccomp filter is in force, and the usual ones forbid new namespaces: run the container that masu is \
-                 in with --security-opt seccomp=unconfined"
-                    .into()
-            }
+            Errno::PERM | Errno::NOSYS => return self.seccomp_hint("new namespaces"),
             _ => return None,
         };
         Some(text)
+    }
+
+    /// What to do about a mount that the kernel refused.
+    fn mount_hint(&self, errno: Errno) -> Option<String> {
+        match (errno, &self.profile) {
+            (Errno::ACCESS, Some(profile)) => Some(format!(
+                "the AppArmor profile {profile} is in force, and the usual ones forbid mounts: run the container that masu \
+                 is in with --security-opt apparmor=unconfined"
+            )),
+            (Errno::PERM | Errno::ACCESS, _) if self.is_restricted_by_apparmor() => {
+                Some(self.apparmor_hint())
+            }
+            (Errno::PERM | Errno::NOSYS, _) => self.seccomp_hint("mounts"),
+            _ => None,
+        }
+    }
+
+    /// What to do about something that a filter for system calls may have refused, if one is in force.
+    pub(crate) fn seccomp_hint(&self, what: &str) -> Option<String> {
+        self.seccomp.then(|| {
+            format!(
+                "a seccomp filter is in force, and the usual ones forbid {what}: run the container that masu is in with \
+                 --security-opt seccomp=unconfined"
+            )
+        })
+    }
+
+    /// Nothing but a filter.
+    #[cfg(test)]
+    pub(crate) fn filtered() -> Self {
+        Self { seccomp: true, ..Self::default() }
     }
 
     /// Whether a new user namespace of an unprivileged process comes without any capability.
@@ -143,6 +187,21 @@ mod tests {
         for (restrictions, errno, expected) in table {
             assert_eq!(restrictions.hint(errno).as_deref(), expected, "{restrictions:?} {errno:?}");
         }
+    }
+
+    #[test]
+    fn the_hint_about_a_mount_names_the_filter_or_the_profile() {
+        let profile = Some("docker-default (enforce)".to_string());
+        let confined = Restrictions { profile, seccomp: true, ..nothing() };
+        let words = |restrictions: &Restrictions, errno| {
+            let hint = restrictions.mount_hint(errno)?;
+            Some(hint.split_once(',').map_or(hint.clone(), |(first, _)| first.to_string()))
+        };
+        let apparmor = Some("the AppArmor profile docker-default (enforce) is in force".to_string());
+        assert_eq!(words(&confined, Errno::ACCESS), apparmor);
+        assert_eq!(words(&confined, Errno::PERM), Some("a seccomp filter is in force".into()));
+        assert_eq!(words(&confined, Errno::INVAL), None);
+        assert_eq!(words(&nothing(), Errno::PERM), None);
     }
 
     #[test]

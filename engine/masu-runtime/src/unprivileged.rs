@@ -28,19 +28,35 @@ pub(crate) fn hint(
         }
         _ if !matches!(errno, Errno::PERM | Errno::ACCESS) => None,
         (Step::Mount { source, .. }, _) if user_namespace || part == Part::FsMount => {
-            mount_hint(source, part).map(Into::into).or_else(|| apparmor(user_namespace, restrictions))
+            mount_hint(source, part)
+                .map(Into::into)
+                .or_else(|| confinement(step, user_namespace, restrictions))
         }
-        _ => apparmor(user_namespace, restrictions),
+        _ => confinement(step, user_namespace, restrictions),
     }
 }
 
-/// Where AppArmor takes all capabilities of a new user namespace away, anything that needs one fails.
-fn apparmor(user_namespace: bool, restrictions: impl FnOnce() -> Restrictions) -> Option<String> {
+/// Where AppArmor takes all capabilities of a new user namespace away, anything that needs one fails. And the filter of a
+/// container around forbids what that one may not do, without asking in which namespace.
+fn confinement(
+    step: &Step<'_>,
+    user_namespace: bool,
+    restrictions: impl FnOnce() -> Restrictions,
+) -> Option<String> {
     if !user_namespace {
         return None;
     }
     let restrictions = restrictions();
-    restrictions.is_restricted_by_apparmor().then(|| restrictions.apparmor_hint())
+    if restrictions.is_restricted_by_apparmor() {
+        return Some(restrictions.apparmor_hint());
+    }
+    let hint = restrictions.seccomp_hint("this")?;
+    Some(match step {
+        Step::SetHostname { .. } | Step::SetDomainname { .. } => {
+            format!("{hint}; or without a uts namespace for this one (masu box --ns pid,ipc,cgroup)")
+        }
+        _ => hint,
+    })
 }
 
 fn mount_hint(source: &Source<'_>, part: Part) -> Option<&'static str> {
@@ -51,8 +67,8 @@ fn mount_hint(source: &Source<'_>, part: Part) -> Option<&'static str> {
     match (kind, part) {
         (Some("proc"), Part::FsMount) => Some(
             "the container around this one masks parts of /proc, and so the kernel allows no new one: run it with \
-             --security-opt unmask=ALL (podman), --security-opt systempaths=unconfined (docker) or procMount: Unmasked \
-             (Kubernetes)",
+             --security-opt unmask=ALL (podman, masu box), --security-opt systempaths=unconfined (docker) or procMount: \
+             Unmasked (Kubernetes); or without a pid namespace for this one (masu box --ns ipc,uts,cgroup)",
         ),
         (Some("proc"), Part::FsCreate) => Some(
             "the pid namespace belongs to another user namespace: add {\"type\": \"pid\"} to linux.namespaces",
@@ -146,6 +162,16 @@ mod tests {
         let expected = "device nodes cannot be made in a user namespace; the host's \"/dev/fuse\" would be bound, and it \
                         is not that device";
         assert_eq!(text.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_step_that_a_filter_may_have_refused_says_so() {
+        let step = Step::SetHostname { name: CText::new(c"h") };
+        let hint = hint(&step, Part::SetHostname, Errno::PERM, true, Restrictions::filtered);
+        let expected = "a seccomp filter is in force, and the usual ones forbid this: run the container that masu is in with \
+                        --security-opt seccomp=unconfined; or without a uts namespace for this one (masu box --ns \
+                        pid,ipc,cgroup)";
+        assert_eq!(hint.as_deref(), Some(expected));
     }
 
     #[test]

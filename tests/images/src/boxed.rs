@@ -42,6 +42,27 @@ impl Box {
         Self::of(Masu::of_a_user().within(world))
     }
 
+    /// One on a machine with the network of CNI `web`, and another one whose plugin is missing.
+    #[must_use]
+    pub fn with_cni() -> Self {
+        let boxed = Self::within(World::new());
+        let directory = boxed.masu.scratch.path("net.d");
+        std::fs::create_dir(&directory).unwrap();
+        let leases = boxed.masu.scratch.path("leases").display().to_string();
+        let list = format!(
+            r#"{{ "cniVersion": "1.0.0", "name": "web", "plugins": [
+                {{ "type": "bridge", "bridge": "masu0", "isGateway": true, "ipMasq": true,
+                   "ipam": {{ "type": "host-local", "subnet": "10.77.0.0/24", "dataDir": "{leases}",
+                              "routes": [{{ "dst": "0.0.0.0/0" }}] }},
+                   "dns": {{ "nameservers": ["192.0.2.53"] }} }},
+                {{ "type": "portmap", "capabilities": {{ "portMappings": true }} }} ] }}"#
+        );
+        std::fs::write(directory.join("10-web.conflist"), list).unwrap();
+        let other = r#"{ "name": "other", "type": "no-such-plugin" }"#;
+        std::fs::write(directory.join("20-other.conf"), other).unwrap();
+        boxed
+    }
+
     fn of(masu: Masu) -> Self {
         let root = masu.scratch.path("root");
         for name in ["bin", "etc"] {
@@ -157,7 +178,9 @@ impl Box {
     pub fn nothing_is_left(&self) {
         assert_eq!(["store/boxes", "store/leases", "state"].map(|name| self.entries(name)), [0; 3]);
         let mounts = std::fs::read_to_string(self.masu.mounts()).unwrap();
-        assert!(!mounts.contains(&self.masu.scratch.path("").display().to_string()));
+        let own = self.masu.scratch.path("").display().to_string();
+        let left: Vec<&str> = mounts.lines().filter(|line| line.contains(&own)).collect();
+        assert_eq!(left, Vec::<&str>::new());
     }
 }
 

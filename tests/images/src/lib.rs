@@ -6,6 +6,7 @@
 
 mod boxed;
 mod fake;
+mod podman;
 mod proxy;
 mod real;
 mod tokens;
@@ -13,6 +14,7 @@ mod world;
 
 pub use boxed::Box;
 pub use fake::{Fake, Image, Reply, Request};
+pub use podman::{Podman, on_a_terminal, told};
 pub use proxy::Proxy;
 pub use real::{Real, Security};
 pub use tokens::Tokens;
@@ -232,6 +234,12 @@ impl Masu {
     #[must_use]
     pub fn other(&self, verb: &str, words: &[&str]) -> Outcome {
         Outcome::of(&self.verb(verb, words).output().unwrap())
+    }
+
+    /// Another verb of masu, not yet started.
+    #[must_use]
+    pub fn other_command(&self, verb: &str, words: &[&str]) -> Command {
+        self.verb(verb, words)
     }
 
     /// Starts another verb of masu.

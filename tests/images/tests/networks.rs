@@ -9,30 +9,6 @@ use std::process::Child;
 /// What a box asks the server outside, which answers with the address that it sees.
 const ASK: &str = "wget -q -O - http://192.0.2.1:8080/cgi-bin/who";
 
-/// A box on a machine with the network of CNI `web`.
-fn with_cni() -> Box {
-    let boxed = Box::within(World::new());
-    let directory = boxed.masu.scratch.path("net.d");
-    std::fs::create_dir(&directory).unwrap();
-    let leases = leases(&boxed);
-    let list = format!(
-        r#"{{ "cniVersion": "1.0.0", "name": "web", "plugins": [
-            {{ "type": "bridge", "bridge": "masu0", "isGateway": true, "ipMasq": true,
-               "ipam": {{ "type": "host-local", "subnet": "10.77.0.0/24", "dataDir": "{leases}",
-                          "routes": [{{ "dst": "0.0.0.0/0" }}] }},
-               "dns": {{ "nameservers": ["192.0.2.53"] }} }},
-            {{ "type": "portmap", "capabilities": {{ "portMappings": true }} }} ] }}"#
-    );
-    std::fs::write(directory.join("10-web.conflist"), list).unwrap();
-    std::fs::write(directory.join("20-other.conf"), r#"{ "name": "other", "type": "no-such-plugin" }"#)
-        .unwrap();
-    boxed
-}
-
-fn leases(boxed: &Box) -> String {
-    boxed.masu.scratch.path("leases").display().to_string()
-}
-
 /// No box, no address, no rule of the firewall and no interface.
 fn nothing_is_left(boxed: &Box) {
     boxed.nothing_is_left();
@@ -47,7 +23,7 @@ fn nothing_is_left(boxed: &Box) {
 
 #[test]
 fn a_box_in_a_network_of_cni_reaches_the_outside_and_gives_its_address_back() {
-    let boxed = with_cni();
+    let boxed = Box::with_cni();
     for _ in 0..2 {
         let script = format!("{ASK}; hostname -i; cat /etc/resolv.conf; ls /sys/class/net");
         let told = boxed.says(&["--net", "web", "--name", "of-cni"], &script);
@@ -67,7 +43,7 @@ fn a_box_in_a_network_of_cni_reaches_the_outside_and_gives_its_address_back() {
 
 #[test]
 fn a_network_that_is_not_there_or_cannot_be_made_is_told_before_anything_is() {
-    let boxed = with_cni();
+    let boxed = Box::with_cni();
     let unknown = boxed.run(&["--net", "nosuch"], &["true"]);
     assert_eq!(unknown.code, Some(125));
     let directory = boxed.masu.scratch.path("net.d").display().to_string();
@@ -114,7 +90,7 @@ fn kill_all_and_clean(boxed: &Box, begin: impl Fn(&Box) -> Child) {
 
 #[test]
 fn whatever_is_killed_of_a_box_in_a_network_of_cni_its_address_comes_back() {
-    let boxed = with_cni();
+    let boxed = Box::with_cni();
     boxed.run(&["--net", "web"], &["true"]).good();
     kill_all_and_clean(&boxed, |boxed| {
         boxed.masu.start_box(&["--net", "web", "--name", "of-cni-killed", &boxed.image, "sleep", "1000"])
@@ -151,7 +127,7 @@ fn ports_are_unpublished(boxed: &Box) {
 
 #[test]
 fn of_boxes_that_begin_at_once_one_has_the_port() {
-    let boxed = with_cni();
+    let boxed = Box::with_cni();
     boxed.masu.call(&["import", "--quiet", &boxed.image, "one"]).good();
     for _ in 0..3 {
         let begin =
@@ -163,10 +139,9 @@ fn of_boxes_that_begin_at_once_one_has_the_port() {
         assert_eq!((well.len(), badly.len()), (1, 7));
         for output in badly {
             let text = String::from_utf8(output.stderr).unwrap();
-            assert!(
-                text.contains(&format!("port 8081/tcp is taken by the box {}", name.trim_end())),
-                "{text}"
-            );
+            // Whose it is is not known before that one has said it.
+            let holder = format!("port 8081/tcp is taken by the box {}\n", name.trim_end());
+            assert!(text.contains(&holder) || text.contains("port 8081/tcp is taken\n"), "{text}");
         }
         boxed.masu.engine(&["kill", name.trim_end(), "KILL"]).good();
         boxed.nothing_is_left_of(name.trim_end());
@@ -174,9 +149,108 @@ fn of_boxes_that_begin_at_once_one_has_the_port() {
     }
 }
 
+/// The same machine and image, and another store.
+fn with_another_store(boxed: &Box, options: &[&str]) -> Vec<String> {
+    let store = boxed.masu.scratch.path("other-store").display().to_string();
+    let words = ["--store", &store].into_iter().chain(options.iter().copied());
+    words.chain([boxed.image.as_str(), "sleep", "1000"]).map(ToOwned::to_owned).collect()
+}
+
+/// No box, no lease.
+fn other_store_is_empty(boxed: &Box) {
+    for name in ["boxes", "leases"] {
+        let entries = std::fs::read_dir(boxed.masu.scratch.path("other-store").join(name));
+        assert_eq!(entries.map_or(0, Iterator::count), 0, "{name}");
+    }
+}
+
+/// Of two stores one box has the port, and the other one fails before anything is made of it.
+fn a_port_is_one_stores(boxed: &Box, network: &str) {
+    let holder = format!("holder-of-{network}");
+    let name = boxed.leave(&["--net", network, "--name", &holder, "-p", "8081:80"], SERVE_PAGE);
+    assert_eq!(boxed.masu.world().outside(&ask("192.0.2.2")), "page\n");
+    let clashing = ["--net", network, "--name", "of-another-store", "-p", "8081:80"];
+    for detach in [&[][..], &["-d"]] {
+        let words = with_another_store(boxed, &[&clashing[..], detach].concat());
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let taken = boxed.masu.boxed(&words);
+        assert_eq!(taken.code, Some(125));
+        let hint = "hint: another port; ss -tulpn shows who has it, and boxes of other stores are masu-tools";
+        assert_eq!(taken.bad(), format!("port 8081/tcp is taken\n{hint}"));
+        other_store_is_empty(boxed);
+    }
+    assert_eq!(boxed.masu.world().outside(&ask("192.0.2.2")), "page\n");
+    boxed.masu.engine(&["kill", &name, "KILL"]).good();
+    boxed.nothing_is_left_of(&name);
+    // It is free for the other store then.
+    let words = with_another_store(boxed, &["-d", "--net", network, "--name", &holder, "-p", "8081:80"]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    boxed.masu.boxed(&words).good();
+    let taken = boxed.run(&["--net", network, "-p", "8081:80"], &["true"]).bad();
+    assert!(taken.starts_with("port 8081/tcp is taken\n"), "{taken}");
+    boxed.masu.engine(&["kill", &holder, "KILL"]).good();
+    boxed.nothing_is_left_of(&holder);
+    other_store_is_empty(boxed);
+}
+
+#[test]
+fn a_port_of_one_store_is_taken_for_another_store_and_for_other_programs() {
+    let boxed = Box::with_cni();
+    a_port_is_one_stores(&boxed, "web");
+    ports_are_unpublished(&boxed);
+    let mut child = boxed.masu.start_box(&["--net", "web", "-p", "8081:80", &boxed.image, "sleep", "1000"]);
+    let busy = "for i in $(seq 200); do ss -Hltn sport = :8081 | grep -c . && exit; sleep 0.05; done; exit 1";
+    assert_eq!(boxed.masu.world().inside(busy), "1\n");
+    masu_image_tests::run("kill", &["-TERM", &child.id().to_string()]);
+    child.wait().unwrap();
+    ports_are_unpublished(&boxed);
+    assert_eq!(boxed.masu.world().inside("ss -Hltun"), "");
+}
+
+#[test]
+fn an_ordinary_users_port_of_one_store_is_taken_for_another_store() {
+    let boxed = Box::of_a_user_within(World::new());
+    for (helper, _) in HELPERS {
+        a_port_is_one_stores(&boxed, helper);
+        ports_are_free(&boxed);
+    }
+}
+
+#[test]
+fn of_boxes_of_two_stores_that_begin_at_once_one_has_the_port() {
+    let boxed = Box::with_cni();
+    for _ in 0..3 {
+        let begin = |number| {
+            let options = ["-d", "--net", "web", "-p", "8081:80"];
+            let words = match number % 2 {
+                0 => with_another_store(&boxed, &options),
+                _ => [&options[..], &[&boxed.image, "sleep", "1000"]]
+                    .concat()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+            };
+            boxed.masu.start_box(&words.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let children: Vec<Child> = (0..6).map(begin).collect();
+        let ended: Vec<_> = children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+        let (well, badly): (Vec<_>, Vec<_>) = ended.into_iter().partition(|output| output.status.success());
+        for output in &badly {
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert!(text.contains("port 8081/tcp is taken"), "{text}");
+        }
+        assert_eq!((well.len(), badly.len()), (1, 5));
+        let name = String::from_utf8(well.iter().flat_map(|output| output.stdout.clone()).collect()).unwrap();
+        boxed.masu.engine(&["kill", name.trim_end(), "KILL"]).good();
+        boxed.nothing_is_left_of(name.trim_end());
+        other_store_is_empty(&boxed);
+        ports_are_unpublished(&boxed);
+    }
+}
+
 #[test]
 fn the_address_comes_back_of_a_box_whose_namespace_is_gone() {
-    let boxed = with_cni();
+    let boxed = Box::with_cni();
     let name = boxed.leave(&["--net", "web"], "while :; do sleep 0.05; done");
     for pid in boxed.processes() {
         masu_image_tests::run("kill", &["-KILL", &pid.to_string()]);
@@ -236,7 +310,7 @@ fn publishes(boxed: &Box, network: &str) {
 
 #[test]
 fn ports_of_a_box_in_a_network_of_cni_are_published() {
-    let boxed = with_cni();
+    let boxed = Box::with_cni();
     for _ in 0..2 {
         publishes(&boxed, "web");
         ports_are_unpublished(&boxed);
@@ -271,7 +345,7 @@ fn a_port_is_published_at_an_address_of_ipv6() {
 
 #[test]
 fn a_network_of_cni_publishes_at_an_address_of_ipv6_where_it_has_one() {
-    let boxed = with_cni();
+    let boxed = Box::with_cni();
     let lost = boxed.run(&["--net", "web", "-p", "[2001:db8::2]:8081:80"], &["true"]).bad();
     assert!(lost.ends_with("network web: port 8081/tcp: the box has no address of IPv6"), "{lost}");
     let refused = boxed.run(&["--net", "web", "-p", "[::1]:8081:80"], &["true"]).bad();
@@ -327,13 +401,20 @@ fn what_cannot_be_published_is_told() {
     let hint = "hint: a port of 1024 or above, or a lower sysctl net.ipv4.ip_unprivileged_port_start";
     assert_eq!(low, format!("port 80/tcp is for root alone\n{hint}"));
     assert_eq!(boxed.masu.world().inside("rm /dev/net/tun"), "");
-    let hint = "hint: modprobe tun and chmod 666 /dev/net/tun as root, or --net host, which is this machine's network";
+    let hint = "modprobe tun and chmod 666 /dev/net/tun as root, or --device /dev/net/tun for a container around masu; \
+                --net host is the network that masu is in";
     for (helper, _) in HELPERS {
-        let missing = boxed.run(&["--net", helper], &["true"]).bad();
         let message = format!("--net {helper}: open /dev/net/tun: No such file or directory (os error 2)");
-        assert_eq!(missing, format!("{message}\n{hint}"));
+        let alone = boxed
+            .run(&["--net", helper], &["sh", "-c", "grep -c : /proc/net/dev; grep -c lo: /proc/net/dev"]);
+        let warning = format!("masu: warning: {message}: the box has lo alone\nhint: {hint}\n");
+        assert!(alone.stderr.contains(&warning), "{}", alone.stderr);
+        assert_eq!(alone.good(), "1\n1\n");
+        let publishing = boxed.run(&["--net", helper, "-p", "8081:80"], &["true"]);
+        assert_eq!((publishing.code, publishing.bad()), (Some(125), format!("{message}\nhint: {hint}")));
     }
-    let root = with_cni();
+    boxed.nothing_is_left();
+    let root = Box::with_cni();
     let pasta = root.run(&["--net", "pasta"], &["true"]).bad();
     let hint = "hint: a network of CNI, a file of /etc/cni/net.d, or --net host";
     assert_eq!(pasta, format!("--net pasta: it is for ordinary users\n{hint}"));

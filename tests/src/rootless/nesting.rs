@@ -75,7 +75,8 @@ fn refusals(suite: &mut Suite) {
             output,
             "mounts[0]: mount proc on \"/proc\": fsmount: operation not permitted (EPERM)\nhint: the container around \
              this one masks parts of /proc, and so the kernel allows no new one: run it with --security-opt unmask=ALL \
-             (podman), --security-opt systempaths=unconfined (docker) or procMount: Unmasked (Kubernetes)",
+             (podman, masu box), --security-opt systempaths=unconfined (docker) or procMount: Unmasked (Kubernetes); or \
+             without a pid namespace for this one (masu box --ns ipc,uts,cgroup)",
         )
     });
     suite.masu_only("in a container without masks and without CAP_SYS_ADMIN containers run", |bench| {

@@ -44,9 +44,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// The store has no such thing.
+    /// There is no such thing: in the store, mostly.
     Missing {
-        /// What was looked for.
+        /// What was looked for, or is needed.
         what: String,
         /// What its owner can do.
         hint: &'static str,

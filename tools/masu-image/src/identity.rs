@@ -15,14 +15,17 @@ pub struct Homes {
 
 impl Homes {
     /// Reads `/etc/passwd` and resolves the homes that exist and belong to the account they are written for:
-    /// some accounts name a directory that is everybody's.
+    /// some accounts name a directory that is everybody's. Where the file is missing, as in small containers, nobody has one.
     ///
     /// # Errors
     ///
     /// [`Error::File`] when the file cannot be read.
     pub fn read() -> Result<Self> {
         let file = Path::new("/etc/passwd");
-        let passwd = std::fs::read(file).map_err(Error::file("read", file))?;
+        let passwd = match std::fs::read(file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(Error::file("read", file))?,
+        };
         let uid = rustix::process::getuid().as_raw();
         let mut homes = Self { own: None, hidden: vec![PathBuf::from("/root"), PathBuf::from("/home")] };
         for account in parse_people(&String::from_utf8_lossy(&passwd)) {

@@ -1,9 +1,12 @@
 //! Private namespaces for the mounts, so that the host's mount table never changes.
 
 use crate::{Error, Result};
+use masu_sys::namespace::ns_get_userns;
 use masu_sys::process::{CloneFlags, unshare};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 /// Enters a mount namespace of its own and, without CAP_SYS_ADMIN, a user namespace in which the caller is
@@ -63,18 +66,25 @@ pub(crate) fn enter_alone(call: &'static str, namespaces: CloneFlags) -> Result<
 /// Whether every id is mapped to itself, as in the initial user namespace. Anywhere else the `trusted.*`
 /// extended attributes of overlayfs are out of reach.
 pub(crate) fn is_initial_user_namespace() -> Result<bool> {
-    Ok(maps_everything(&read_uid_map()?))
+    Ok(maps_everything(&read_map("uid_map")?))
 }
 
 /// Whether there is but one user in the caller's user namespace.
 pub(crate) fn maps_one_id() -> Result<bool> {
-    let map = read_uid_map()?;
+    let map = read_map("uid_map")?;
     Ok(map.lines().count() == 1 && map.split_whitespace().nth(2) == Some("1"))
 }
 
-fn read_uid_map() -> Result<String> {
-    let file = Path::new("/proc/self/uid_map");
-    std::fs::read_to_string(file).map_err(Error::file("read", file))
+/// Whether the mounts that the caller sees belong to its own user namespace or one below: otherwise it can do nothing to
+/// them, whatever it may do in there.
+pub(crate) fn owns_mounts() -> bool {
+    File::open("/proc/self/ns/mnt").is_ok_and(|mounts| ns_get_userns(mounts.as_fd()).is_ok())
+}
+
+/// `uid_map` or `gid_map` of the caller's user namespace.
+pub(crate) fn read_map(name: &str) -> Result<String> {
+    let file = Path::new("/proc/self").join(name);
+    std::fs::read_to_string(&file).map_err(Error::file("read", &file))
 }
 
 fn maps_everything(map: &str) -> bool {

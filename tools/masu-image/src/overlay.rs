@@ -3,7 +3,7 @@
 use crate::layer::Marks;
 use crate::mounts::{attach_new, create_dir};
 use crate::{Error, Result};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, open, statfs};
 use rustix::io::Errno;
 use rustix::mount::{
     FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_set_flag, fsconfig_set_string, fsopen, mount as mount_2,
@@ -133,6 +133,32 @@ impl Layers<'_> {
         let options = CString::new(options).map_err(|_| Errno::INVAL)?;
         mount_2("masu", target, "overlay", MountFlags::NODEV, options.as_c_str())
     }
+}
+
+/// File systems that overlayfs writes to no directory of: another overlay, where no whiteout can be made either, and those
+/// whose names may change behind the kernel's back, of networks and of programs (`ovl_dentry_remote` of its util.c). By the
+/// numbers of linux/magic.h and their own headers.
+const REFUSED: [(u64, &str); 9] = [
+    (0x794c_7630, "overlay"),
+    (0x6573_5546, "fuse"),
+    (0x6969, "nfs"),
+    (0x0102_1997, "9p"),
+    (0xff53_4d42, "cifs"),
+    (0xfe53_4d42, "smb3"),
+    (0x00c3_6400, "ceph"),
+    (0x5346_414f, "afs"),
+    (0x7375_7245, "coda"),
+];
+
+/// The type of a directory's file system if overlayfs does not write to it: layers can only be copied there.
+///
+/// # Errors
+///
+/// [`Error::File`] when the directory is not there.
+pub fn refuses(directory: &Path) -> Result<Option<&'static str>> {
+    let status = statfs(directory).map_err(|errno| Error::file("statfs", directory)(errno.into()))?;
+    let number = u64::try_from(status.f_type).unwrap_or_default();
+    Ok(REFUSED.iter().find(|refused| refused.0 == number).map(|refused| refused.1))
 }
 
 /// Whether overlayfs refused this lower directory, in a way that another kind of mount may not:

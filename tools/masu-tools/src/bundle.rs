@@ -7,8 +7,9 @@ use masu_app::{Failure, Result};
 use masu_image::bundle::config::{IdMaps, Ids};
 use masu_image::bundle::{self, Base, Create, Root};
 use masu_image::layer::Dirlinks;
-use masu_image::rootless::Standing;
+use masu_image::rootless::{Standing, administers_mounts};
 use masu_image::unpack::Event;
+use masu_image::{Store, overlay};
 use masu_runtime::{Entry, Store as Containers};
 
 use crate::boxes::network;
@@ -83,7 +84,7 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
 fn create(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
     let directory = given_directory(matches);
     let dirlinks = if matches.get_flag("keep-dirlinks") { Dirlinks::Keep } else { Dirlinks::Replace };
-    if dirlinks == Dirlinks::Keep && !matches.get_flag("flat") && rustix::process::geteuid().is_root() {
+    if dirlinks == Dirlinks::Keep && !matches.get_flag("flat") && administers_mounts() {
         let message = "--keep-dirlinks: in an overlay a directory takes the place of a link below it";
         return Err(Failure::with_hint(message, "--flat as well"));
     }
@@ -92,7 +93,10 @@ fn create(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
     let caller = Caller::enter(session)?;
     let opened = Opened::read(&store, fetch.image(&caller.standing)?)?;
     let writer = store.writer().map_err(|error| failure(&error))?;
-    let root = if matches.get_flag("flat") || caller.maps.is_some() { Root::Flat } else { Root::Overlay };
+    let root = match matches.get_flag("flat") || caller.maps.is_some() {
+        true => Root::Flat,
+        false => overlay_or_copy(session, Root::Overlay, &store, above(&directory))?,
+    };
     let lost = |event| {
         if let Event::Lost(what) = event {
             session.log.warning(&what);
@@ -113,6 +117,31 @@ fn create(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
         return Ok(());
     }
     output::print(&format!("{}\n", directory.display()))
+}
+
+/// What a root will be that is to be an overlay of the store's layers with what is written in `directory`: where the kernel
+/// has no overlays a copy, which is told.
+pub(crate) fn overlay_or_copy(
+    session: &Session<'_>,
+    root: Root,
+    store: &Store,
+    directory: &Path,
+) -> Result<Root> {
+    for path in [store.path(), directory] {
+        if let Some(kind) = overlay::refuses(path).map_err(|error| failure(&error))? {
+            let message =
+                format!("the image is copied: {} is on {kind}, which takes no overlay", path.display());
+            let hint = "a volume of another file system for the store, which --store or $MASU_STORE names";
+            session.log.tolerated(&Failure::with_hint(message, hint));
+            return Ok(Root::Flat);
+        }
+    }
+    Ok(root)
+}
+
+/// The directory that a new one is made in.
+fn above(directory: &Path) -> &Path {
+    directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn mount(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
@@ -146,7 +175,7 @@ struct Caller {
 impl Caller {
     /// Has to come before the first thread.
     fn enter(session: &Session<'_>) -> Result<Self> {
-        let is_root = rustix::process::geteuid().is_root();
+        let is_root = administers_mounts();
         let standing = pull::enter(session)?;
         let maps = (!is_root).then(IdMaps::of_this_process).transpose().map_err(|error| failure(&error))?;
         Ok(Self { standing, maps })

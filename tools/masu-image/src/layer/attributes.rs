@@ -1,8 +1,8 @@
 //! Owner, mode, extended attributes and times, and the order that they have to be set in.
 
 use super::error::Error;
-use super::ids::IdMap;
-use crate::tar::{Entry, Time};
+use super::ids::{IdMap, ROOTLESS};
+use crate::tar::{Entry, Kind, Time};
 use rustix::fs::{
     AtFlags, CWD, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, utimensat,
 };
@@ -27,6 +27,10 @@ impl Attributes {
         // Labels are the policy's of the machine that they were made on.
         xattrs.retain(|(name, _)| name != b"security.selinux");
         let owner = ids.place(&entry.path, entry.uid, entry.gid, &mut xattrs)?;
+        if !matches!(entry.kind, Kind::File { .. } | Kind::Directory) {
+            // Nobody's links and devices have such attributes, xattr(7).
+            xattrs.retain(|(name, _)| name != ROOTLESS);
+        }
         let accessed = entry.accessed.unwrap_or(entry.modified);
         Ok(Self { owner, mode: entry.mode, xattrs, accessed, modified: entry.modified })
     }

@@ -33,7 +33,7 @@ pub struct IdRange {
 }
 
 /// The attribute that keeps what [`IdMap::Single`] cannot.
-const ROOTLESS: &[u8] = b"user.rootlesscontainers";
+pub(super) const ROOTLESS: &[u8] = b"user.rootlesscontainers";
 
 impl IdMap {
     /// The owner on this machine, or none; `xattrs` are adjusted to it.

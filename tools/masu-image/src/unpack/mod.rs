@@ -9,6 +9,9 @@
 //! the download, and memory does not grow with the image. Layers are unpacked from the lowest upwards, since one may link
 //! to what those below it have; a snapshot belongs to its chain id for the same reason. It gets its name after the blob's
 //! digest and the diff id have been found right, and after it has been flushed to the disk.
+//!
+//! A store on a file system that takes no overlay, as a container's own root is one, has no snapshots: each bundle gets a copy
+//! of the layers ([`merged`]), and until then they are only read.
 
 mod check;
 mod follow;
@@ -20,6 +23,7 @@ pub(crate) use follow::Arrival;
 use crate::decompress::decompress;
 use crate::layer::{self, Dirlinks, Limits, Target};
 use crate::manifest::{ImageConfig, Manifest, chain_ids};
+use crate::overlay;
 use crate::rootless::Standing;
 use crate::store::{SnapshotWriter, Writer};
 use crate::{Descriptor, Digest, Error, Hasher, Result};
@@ -61,7 +65,7 @@ pub fn snapshots(
 }
 
 /// Applies the layers of an image, one after the other, to `root`, an empty directory: from the store's blobs, and
-/// without snapshots. `dirlinks` are those of the root, for the layers above.
+/// without snapshots.
 ///
 /// # Errors
 ///
@@ -147,6 +151,9 @@ pub(crate) fn unpack_all(
     standing: &Standing,
     on_event: OnEvent<'_>,
 ) -> Result<()> {
+    if overlay::refuses(store.path())?.is_some() {
+        return read_each(layers, on_event);
+    }
     std::thread::scope(|scope| {
         let (unpacked, to_keep) = mpsc::channel::<(String, SnapshotWriter)>();
         let keeping = scope.spawn(move || {
@@ -197,6 +204,25 @@ fn unpack_each(
     Ok(())
 }
 
+/// Proves that layers are what they are called.
+fn read_each(layers: &[Layer<'_>], on_event: OnEvent<'_>) -> Result<()> {
+    for layer in layers {
+        on_event(Event::Unpacking(layer.number));
+        let read = read(layer, |mut content| {
+            // ignored: it has no errors of its own.
+            std::io::copy(&mut content, &mut std::io::sink()).ok();
+            Ok(())
+        });
+        if let Err(error) = read {
+            layer.arrival.failure()?;
+            return Err(Error::at(layer.place())(error));
+        }
+        layer.arrival.result()?;
+        on_event(Event::Unpacked(layer.number));
+    }
+    Ok(())
+}
+
 /// How a layer is applied by who has this standing.
 fn options<'a>(target: Target<'a>, standing: &Standing) -> layer::Options<'a> {
     let (ids, dirlinks, limits) = (standing.ids.clone(), Dirlinks::default(), Limits::default());
@@ -209,25 +235,34 @@ fn unpack(
     root: BorrowedFd<'_>,
     on_event: OnEvent<'_>,
 ) -> Result<()> {
-    let (sender, receiver) = pipe::new();
-    let (applied, decompressed) = std::thread::scope(|scope| {
-        let decompressing = scope.spawn(|| decompress_into(layer, sender));
-        let applied = layer::apply(receiver, root, options);
-        (applied, decompressing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    // What is wrong with the stream is wrong with the archive in it: the first cause is told.
-    let actual = decompressed.map_err(|error| archive(error.to_string()))?;
-    let applied = applied?;
-    if let Some(actual) = actual
-        && actual != *layer.diff_id
-    {
-        return Err(archive(format!("unpacked it has the digest {actual}, not {}", layer.diff_id)));
-    }
+    let applied = read(layer, |content| layer::apply(content, root, options))?;
     applied.lost.iter().for_each(|lost| on_event(Event::Lost(lost.to_string())));
     if applied.more_lost > 0 {
         on_event(Event::Lost(format!("{} more left out", applied.more_lost)));
     }
     Ok(())
+}
+
+/// Hands the content of a layer to `reader` as it arrives, and proves that it is what it is called.
+fn read<T>(
+    layer: &Layer<'_>,
+    reader: impl FnOnce(pipe::Receiver) -> std::result::Result<T, layer::Error>,
+) -> Result<T> {
+    let (sender, receiver) = pipe::new();
+    let (outcome, decompressed) = std::thread::scope(|scope| {
+        let decompressing = scope.spawn(|| decompress_into(layer, sender));
+        let outcome = reader(receiver);
+        (outcome, decompressing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    // What is wrong with the stream is wrong with the archive in it: the first cause is told.
+    let actual = decompressed.map_err(|error| archive(error.to_string()))?;
+    let outcome = outcome?;
+    match actual {
+        Some(actual) if actual != *layer.diff_id => {
+            Err(archive(format!("unpacked it has the digest {actual}, not {}", layer.diff_id)))
+        }
+        _ => Ok(outcome),
+    }
 }
 
 fn archive(problem: String) -> Error {

@@ -208,11 +208,12 @@ fn set_security(config: &mut Value, matches: &ArgMatches) -> Result<()> {
             }
             ("no-new-privileges", "" | "true") => config["process"]["noNewPrivileges"] = true.into(),
             ("no-new-privileges", "false") => config["process"]["noNewPrivileges"] = false.into(),
+            ("unmask", paths) if !paths.is_empty() => unmask(config, paths),
             _ => {
                 let message = format!("--security-opt {word}: it is not known");
                 return Err(Failure::with_hint(
                     message,
-                    "seccomp=FILE, seccomp=unconfined, no-new-privileges=false",
+                    "seccomp=FILE, seccomp=unconfined, no-new-privileges=false, unmask=ALL, unmask=PATH:PATH",
                 ));
             }
         }
@@ -223,6 +224,19 @@ fn set_security(config: &mut Value, matches: &ArgMatches) -> Result<()> {
         (_, None) => {}
     }
     Ok(())
+}
+
+/// Takes masks and write protection of these paths of /proc and /sys away, or of all: in a container with masks the kernel
+/// mounts no /proc for containers of its own.
+fn unmask(config: &mut Value, paths: &str) {
+    let is_meant = |path: &Value| {
+        paths.eq_ignore_ascii_case("all") || paths.split(':').any(|meant| path.as_str() == Some(meant))
+    };
+    for list in ["maskedPaths", "readonlyPaths"] {
+        if let Some(list) = config["linux"][list].as_array_mut() {
+            list.retain(|path| !is_meant(path));
+        }
+    }
 }
 
 fn set_limits(config: &mut Value, matches: &ArgMatches) -> Result<()> {

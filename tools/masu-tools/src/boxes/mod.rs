@@ -36,11 +36,12 @@ use masu_image::host_root::Homes;
 use masu_image::layer::Dirlinks;
 use masu_image::manifest::ImageConfig;
 use masu_image::namespace::enter_private_mounts;
-use masu_image::rootless::Standing;
+use masu_image::rootless::{Standing, administers_mounts};
 use masu_image::unpack::Event;
 use serde_json::Value;
 
 use crate::Session;
+use crate::bundle::overlay_or_copy;
 use crate::image::choose::Opened;
 use crate::image::failure;
 use crate::image::pull::{self, Fetch};
@@ -56,12 +57,13 @@ pub(crate) const OWN_FAILURE: u8 = 125;
 /// Makes the box, runs it and removes it.
 pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCode> {
     options::check(matches)?;
-    let (network, images) = (network::choose(matches)?, configure::images(matches)?);
+    let (network, images) = (network::choose(session, matches)?, configure::images(matches)?);
     let userns = userns::Choice::read(matches)?;
     let fetch = Fetch::prepare(session, matches)?;
     let store = fetch.store.clone();
     let homes =
         options::is_on_host(matches).then(Homes::read).transpose().map_err(|error| failure(&error))?;
+    session.root.prepare()?;
     let caller = Caller::enter(session)?;
     let origin = Origin::fetch(&fetch, matches, &caller, homes, userns.user())?;
     let fetched = images.iter().map(|image| fetch.image_of(image, &caller.standing));
@@ -76,8 +78,11 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     let root = match (caller.maps.is_some(), keep) {
         // An ordinary user's mount would end with this process, and its files cannot get other owners.
         (true, _) if keep || is_shifted => Root::Flat,
-        (false, true) => Root::Overlay,
-        _ => Root::Volatile,
+        _ if options::is_on_host(matches) => Root::Volatile,
+        _ => {
+            let wanted = if keep { Root::Overlay } else { Root::Volatile };
+            overlay_or_copy(session, wanted, &store, store.path())?
+        }
     };
     let parts = Parts { origin, images, ids, root };
     parts.make(session, &store, &caller.standing, &directory)?;
@@ -178,7 +183,7 @@ struct Caller {
 impl Caller {
     /// Has to come before the first thread.
     fn enter(session: &Session<'_>) -> Result<Self> {
-        let is_root = rustix::process::geteuid().is_root();
+        let is_root = administers_mounts();
         let standing = pull::enter(session)?;
         if is_root {
             return Ok(Self { standing, maps: None });

@@ -108,7 +108,7 @@ fn isolation_options() -> Vec<Arg> {
         value("ns", "LIST", "Make only these namespaces, of pid, ipc, uts and cgroup, beside mount"),
         values("cap-add", "CAPABILITY", "Give a capability, or ALL"),
         values("cap-drop", "CAPABILITY", "Take a capability, or ALL"),
-        values("security-opt", "WORD", "seccomp=FILE, seccomp=unconfined or no-new-privileges=false"),
+        values("security-opt", "WORD", "seccomp=FILE, seccomp=unconfined, no-new-privileges=false, or unmask=ALL for containers inside"),
         values("sysctl", "NAME=VALUE", "A kernel parameter of the container's own namespaces"),
     ]
 }

@@ -15,7 +15,7 @@ use masu_app::{Failure, Result};
 use masu_image::Store;
 use masu_image::bundle::config::{IdMaps, Ids};
 use masu_image::layer::IdRange;
-use masu_image::rootless::ids_for_containers;
+use masu_image::rootless::{administers_mounts, ids_for_containers};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{getegid, geteuid};
 
@@ -43,7 +43,7 @@ impl Choice {
         let Some(text) = one(matches, "userns") else { return Ok(Self::Host) };
         let wrong = |what: &str, hint: &str| Failure::with_hint(format!("--userns {text}: {what}"), hint);
         let (uid, gid) = (geteuid(), getegid());
-        match (text.split_once(":size=").unwrap_or((text, "")), uid.is_root()) {
+        match (text.split_once(":size=").unwrap_or((text, "")), administers_mounts()) {
             (("host", ""), _) => Ok(Self::Host),
             (("auto", _), false) => {
                 Err(wrong("it is for root", "an ordinary user's box has a user namespace without it"))
@@ -58,6 +58,8 @@ impl Choice {
                     .ok_or_else(|| wrong("it is no number of ids", "--userns auto:size=65536"))
             }
             (("keep-id", ""), true) => Err(wrong("it is for ordinary users", "--userns auto")),
+            // Root of an unprivileged container is root inside as it is.
+            (("keep-id", ""), false) if uid.is_root() => Ok(Self::Host),
             (("keep-id", ""), false) => Ok(Self::KeepId(uid.as_raw(), gid.as_raw())),
             _ => Err(wrong("it is not known", "host, auto, auto:size=NUMBER for root, keep-id for users")),
         }

@@ -9,6 +9,7 @@ use masu_image::Store;
 use masu_image::manifest::Platform;
 use masu_image::reference::{Reference, Source};
 use masu_image::registry::{Credentials, Options, auth_files};
+use masu_image::rootless::administers_mounts;
 use serde::Serialize;
 
 use super::failure;
@@ -70,7 +71,7 @@ fn store_path(matches: &ArgMatches) -> Result<PathBuf> {
             .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
         return Ok(path);
     }
-    if rustix::process::geteuid().is_root() {
+    if administers_mounts() {
         return Ok(PathBuf::from("/var/lib/masu"));
     }
     let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));

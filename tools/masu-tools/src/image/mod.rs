@@ -69,9 +69,20 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
     }
 }
 
-/// An error of the library, which has its hint on a line of its own.
+/// An error of the library, which has its hint on a line of its own; where the kernel refuses something, what keeps it from
+/// that is the better one.
 pub(crate) fn failure(error: &masu_image::Error) -> Failure {
-    Failure::from_text(&error.to_string())
+    let failure = Failure::from_text(&error.to_string());
+    Failure { hint: refusal_hint(error).or(failure.hint), ..failure }
+}
+
+fn refusal_hint(error: &masu_image::Error) -> Option<String> {
+    match error {
+        masu_image::Error::At { source, .. } => refusal_hint(source),
+        masu_image::Error::Namespace { errno, .. } => masu_runtime::user_namespace_hint(*errno),
+        masu_image::Error::Mount { errno, .. } => masu_runtime::mount_hint(*errno),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -21,11 +21,11 @@ const TUN: &str = "/dev/net/tun";
 /// What they say, in the box.
 const LOG: &str = "network.log";
 
-/// Looks for a program, and whether it will work here.
+/// Looks for a program.
 ///
 /// # Errors
 ///
-/// For root, who has networks of CNI; when the program or its device is missing.
+/// For root, who has networks of CNI; when the program is missing.
 pub(super) fn find(name: &str, package: &str, other: &str, is_root: bool) -> Result<PathBuf> {
     if is_root {
         let message = format!("--net {name}: it is for ordinary users");
@@ -37,12 +37,20 @@ pub(super) fn find(name: &str, package: &str, other: &str, is_root: bool) -> Res
         let hint = format!("install the package {package}, or --net {other}");
         return Err(Failure::with_hint(format!("--net {name}: {name} is not installed"), hint));
     };
-    File::options().read(true).write(true).open(TUN).map_err(|error| {
-        let hint =
-            "modprobe tun and chmod 666 /dev/net/tun as root, or --net host, which is this machine's network";
-        Failure::with_hint(format!("--net {name}: open {TUN}: {error}"), hint)
-    })?;
     Ok(program)
+}
+
+/// Whether there is what both programs make an interface with.
+///
+/// # Errors
+///
+/// When it cannot be opened: containers have none, mostly.
+pub(super) fn check_tun(name: &str) -> Result<()> {
+    File::options().read(true).write(true).open(TUN).map(drop).map_err(|error| {
+        let hint = "modprobe tun and chmod 666 /dev/net/tun as root, or --device /dev/net/tun for a container around \
+                    masu; --net host is the network that masu is in";
+        Failure::with_hint(format!("--net {name}: open {TUN}: {error}"), hint)
+    })
 }
 
 /// The program, in a process group of its own: what is typed at the box's terminal is not for it. What it says goes into a

@@ -26,11 +26,13 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use masu_app::{Failure, Result};
 use masu_image::Store;
+use masu_image::rootless::administers_mounts;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::names;
 use super::options::{all, one};
+use crate::Session;
 use pasta::Pasta;
 use ports::Port;
 pub(super) use ports::Reserved;
@@ -91,13 +93,14 @@ struct Found {
     servers: Option<String>,
 }
 
-/// Reads the option, and looks for what it names: before anything is made.
+/// Reads the option, and looks for what it names: before anything is made. Where a program lacks its device the box has no
+/// network, which is told, unless it has ports that nothing would come to.
 ///
 /// # Errors
 ///
 /// For a network that is not there, or that is not for this caller.
-pub(super) fn choose(matches: &ArgMatches) -> Result<Choice> {
-    let is_root = rustix::process::geteuid().is_root();
+pub(super) fn choose(session: &Session<'_>, matches: &ArgMatches) -> Result<Choice> {
+    let is_root = administers_mounts();
     let ports = ports::parse_all(all(matches, "publish"))?;
     let kind = match one(matches, "net").unwrap_or("none") {
         "none" | "host" if !ports.is_empty() => {
@@ -119,7 +122,20 @@ pub(super) fn choose(matches: &ArgMatches) -> Result<Choice> {
             Kind::Cni(cni::Network::find(name, is_root, !ports.is_empty())?)
         }
     };
-    Ok(Choice::Attached(kind, ports))
+    let name = match kind {
+        Kind::Cni(_) => return Ok(Choice::Attached(kind, ports)),
+        Kind::Pasta(_) => Pasta::NAME,
+        Kind::Slirp4netns(_) => Slirp4netns::NAME,
+    };
+    match helper::check_tun(name) {
+        Ok(()) => Ok(Choice::Attached(kind, ports)),
+        Err(missing) if !ports.is_empty() => Err(missing),
+        Err(missing) => {
+            let message = format!("{}: the box has lo alone", missing.message);
+            session.log.tolerated(&Failure { message, ..missing });
+            Ok(Choice::None)
+        }
+    }
 }
 
 fn refuse_version_6(
