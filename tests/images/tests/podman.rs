@@ -1,16 +1,9 @@
 //! Every option of `masu box` beside podman's of the same name: the same words, the same script, the same output.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use masu_image_tests::{Box, World, run};
+use masu_image_tests::{Box, Podman, World, on_a_terminal, told};
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::process::{Command, Stdio};
-
-/// podman raises limits by default, which takes CAP_SYS_RESOURCE: root does not have it everywhere. And Debian's gives a
-/// container three capabilities that podman itself has not any more, nor has masu.
-const CONFIGURATION: &str = "[containers]\ndefault_capabilities = [\"CHOWN\", \"DAC_OVERRIDE\", \"FOWNER\", \"FSETID\", \
-    \"KILL\", \"NET_BIND_SERVICE\", \"SETFCAP\", \"SETGID\", \"SETPCAP\", \"SETUID\", \"SYS_CHROOT\"]\ndefault_ulimits = [\"nofile=1024:20000\", \"nproc=32768:32768\"]\n\
-    [engine]\nevents_logger = \"file\"\n";
+use std::process::Command;
 
 type Words = &'static [&'static str];
 
@@ -79,17 +72,27 @@ const CASES: &[(Words, Option<Words>, &str)] = &[
     (&["--user", "web", "--cap-add", "net_raw"], None, "grep Cap /proc/self/status"),
     (&["--security-opt", "seccomp=unconfined"], None, "grep Seccomp: /proc/self/status"),
     (&["--security-opt", "seccomp=DIR/profile.json"], None, "mkdir /x; grep Seccomp: /proc/self/status"),
+    (
+        &["--security-opt", "unmask=ALL"],
+        None,
+        "grep -c ' /proc/' /proc/mounts; touch /proc/sys/kernel/hostname",
+    ),
+    (
+        &["--security-opt", "unmask=/proc/keys:/proc/sys"],
+        None,
+        "grep -c -e ' /proc/keys ' -e ' /proc/sys ' /proc/mounts",
+    ),
     (&["--security-opt", "no-new-privileges"], None, "grep NoNewPrivs /proc/self/status"),
     (&["--sysctl", "net.ipv4.ip_forward=1"], None, "cat /proc/sys/net/ipv4/ip_forward"),
 ];
 
 /// Options that podman has not, or that mean something else there, and why.
 const OTHERS: &[(&str, &str)] = &[
-    ("detach", "it prints the name of the box, podman an id of its own; tests/background.rs"),
-    ("tty", "podman goes on without a terminal, masu refuses; tests/background.rs has one"),
+    ("detach", "it prints the name of the box, podman an id of its own: compared below"),
+    ("tty", "podman goes on without a terminal, masu refuses: compared on one below"),
     ("keep", "podman keeps a container unless --rm is given, masu the other way round"),
     ("log-opt", "podman's driver of logs has other sizes; tests/background.rs"),
-    ("publish", "podman's networks are netavark's, not CNI's; tests/networks.rs"),
+    ("publish", "it is seen from outside: compared below"),
     ("pull", "the store is not podman's; tests/network.rs"),
     ("platform", "of `masu image pull`"),
     ("insecure", "of `masu image pull`"),
@@ -114,70 +117,6 @@ fn every_option_is_compared_or_there_is_a_reason() {
     let compared = CASES.iter().flat_map(|case| case.0).filter_map(|word| word.strip_prefix("--"));
     let compared = compared.chain(["env", "volume"]).chain(OTHERS.iter().map(|other| other.0));
     assert_eq!(options(&help), compared.collect());
-}
-
-/// podman with a store of its own, in the same world as the boxes.
-struct Podman<'a>(&'a Box);
-
-impl<'a> Podman<'a> {
-    /// With an image of this name in the store.
-    fn new(boxed: &'a Box, name: &str) -> Self {
-        let scratch = &boxed.masu.scratch;
-        boxed.masu.world().grant(scratch, "containers:2000000:100000\n");
-        // What it keeps for all of its stores.
-        let own = "mkdir -p /var/lib/containers; mount -t tmpfs tmpfs /var/lib/containers; mount -t tmpfs tmpfs /dev/shm";
-        assert_eq!(boxed.masu.world().inside(own), "");
-        std::fs::write(scratch.path("containers.conf"), CONFIGURATION).unwrap();
-        let [archive, root] = ["root.tar", "root"].map(|name| scratch.path(name).display().to_string());
-        run("tar", &["-C", &root, "-cf", &archive, "."]);
-        let podman = Self(boxed);
-        assert_eq!(told(podman.command(&["import", "--quiet", &archive, name])).1, Some(0));
-        podman
-    }
-
-    /// `podman run` of the image with these options and words.
-    fn run(&self, options: &[&str], words: &[&str]) -> (String, Option<i32>) {
-        let parent = format!("/{}", self.0.masu.scratch.name());
-        let mut all = vec!["run", "--cgroup-parent", &parent];
-        all.extend((!options.contains(&"--rm")).then_some("--rm"));
-        all.extend((!options.contains(&"--net")).then_some("--net=none"));
-        told(self.command(&[all.as_slice(), options, words].concat()))
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let path = |name: &str| self.0.masu.scratch.path(name).display().to_string();
-        let target = self.0.masu.world().pid().to_string();
-        let mut command = Command::new("nsenter");
-        command.args(["--target", &target, "--net", "--mount", "podman"]);
-        command.args(["--root", &path("podman"), "--runroot", &path("run"), "--storage-driver", "overlay"]);
-        command.args(["--cgroup-manager", "cgroupfs", "--runtime", "runc"]).args(words);
-        command.env("CONTAINERS_CONF", path("containers.conf"));
-        command
-    }
-}
-
-/// The cgroup that all of its containers were in stays otherwise.
-impl Drop for Podman<'_> {
-    fn drop(&mut self) {
-        let own = format!("*/{}*", self.0.masu.scratch.name());
-        run("find", &["/sys/fs/cgroup", "-depth", "-type", "d", "-path", &own, "-exec", "rmdir", "{}", "+"]);
-    }
-}
-
-/// Standard output and exit code, with something on standard input.
-fn told(mut command: Command) -> (String, Option<i32>) {
-    let mut child = command
-        .env("HERE", "here")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // It may not be read.
-    child.stdin.take().unwrap().write_all(b"typed\n").ok();
-    let output = child.wait_with_output().unwrap();
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    (text.concat(), output.status.code())
 }
 
 #[test]
@@ -217,5 +156,127 @@ fn the_effect_of_every_option_is_podmans() {
         }
     }
     assert_eq!(differences, "");
+    boxed.nothing_is_left();
+}
+
+/// Both with the same image of this name, where the network `web` is.
+const IMAGE: &str = "localhost/both:1";
+
+fn import(boxed: &Box) {
+    boxed.masu.call(&["import", &boxed.image, IMAGE]).good();
+}
+
+#[test]
+fn a_terminal_is_podmans() {
+    let boxed = Box::within(World::new());
+    import(&boxed);
+    let podman = Podman::new(&boxed, IMAGE);
+    let terminal =
+        "tty; test -t 0 && test -t 1 && test -t 2 && echo three; stat -c %t:%T,%a /dev/console /dev/tty";
+    // podman's terminal begins with no size, and gets one in a moment.
+    let size = "while [ \"$(stty size)\" = '0 0' ]; do sleep 0.01; done; stty size";
+    let cases: [(&[&str], String); 5] = [
+        (&["-t"], format!("{terminal}; {size}; echo error >&2; exit 7")),
+        (&["-it"], format!("{size}; read line; echo got $line")),
+        (
+            &["--tty", "--interactive", "--user", "web"],
+            format!("id -u; {terminal}; read line; echo got $line"),
+        ),
+        (&["-t"], "echo $TERM; stty -a | grep -o -e ' -\\?echo ' -e ' -\\?onlcr ' | tr -d '\\n'".into()),
+        (&["-t", "-e", "TERM=dumb"], "echo $TERM".into()),
+    ];
+    let mut differences = String::new();
+    for (options, script) in &cases {
+        let words = [IMAGE, "sh", "-c", script];
+        let theirs = on_a_terminal(&podman.run_command(options, &words));
+        let ours = on_a_terminal(&boxed.masu.box_command(&[options, &words[..]].concat()));
+        if ours != theirs {
+            differences += &format!("{options:?} {script}\n  masu: {ours:?}\n  podman: {theirs:?}\n");
+        }
+    }
+    assert_eq!(differences, "");
+    boxed.nothing_is_left();
+}
+
+/// What a container in the background says and comes to.
+fn followed(run: Command, other: impl Fn(&str, &str) -> Command) -> [(String, Option<i32>); 2] {
+    let (printed, code) = told(run);
+    let name = printed.trim_end();
+    let is_one = code == Some(0) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    assert!(is_one && printed.lines().count() == 1, "{printed}");
+    let wait = other("wait", name);
+    let waiting = std::thread::spawn(|| told(wait));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    [told(other("logs", name)), waiting.join().unwrap()]
+}
+
+#[test]
+fn a_container_in_the_background_is_podmans() {
+    let boxed = Box::within(World::new());
+    import(&boxed);
+    let podman = Podman::new(&boxed, IMAGE);
+    let masu = |verb: &str, name: &str| boxed.masu.other_command(verb, &[name]);
+    let script = "echo out; echo error >&2; trap 'exit 9' TERM; (read line; echo got $line); sleep 1.5; echo late; exit 7";
+    for options in [&["-d"][..], &["--detach", "--name", "in-both-backgrounds"], &["-d", "--user", "web"]] {
+        let words = [IMAGE, "sh", "-c", script];
+        let theirs =
+            followed(podman.run_command(options, &words), |verb, name| podman.command(&[verb, name]));
+        let ours = followed(boxed.masu.box_command(&[options, &words[..]].concat()), masu);
+        assert_eq!(ours, theirs, "{options:?}");
+    }
+    for words in [&["nosuch"][..], &["/etc"]] {
+        let words = [&[IMAGE], words].concat();
+        let theirs = podman.run(&["-d"], &words).1;
+        let ours = told(boxed.masu.box_command(&[&["-d"], &words[..]].concat())).1;
+        assert_eq!(ours, theirs, "{words:?}");
+    }
+    podman.settle();
+    boxed.nothing_is_left();
+}
+
+/// From outside, once the server is there; and what is seen of the addresses that it is not at.
+const SEEN: &str = "for i in $(seq 200); do busybox wget -q -O - http://192.0.2.2:8081/ 2>/dev/null && exit; sleep 0.05; \
+    done; echo nothing";
+
+#[test]
+fn a_published_port_is_podmans() {
+    let boxed = Box::with_cni();
+    import(&boxed);
+    let podman = Podman::new(&boxed, IMAGE);
+    let world = boxed.masu.world();
+    let serve = "echo page > /index.html; httpd -f -p 80 -h /";
+    let words = [IMAGE, "sh", "-c", serve];
+    for port in ["8081:80", "192.0.2.2:8081:80", "0.0.0.0:8081:80/tcp"] {
+        let options = ["-d", "--net", "web", "--name", "publishes", "-p", port];
+        let mut seen = Vec::new();
+        for is_ours in [false, true] {
+            let command = |words: &[&str]| match is_ours {
+                true => boxed.masu.box_command(words),
+                false => podman.run_command(&words[..words.len() - 4], &words[words.len() - 4..]),
+            };
+            assert_eq!(told(command(&[&options[..], &words].concat())).1, Some(0), "{port}");
+            let page = world.outside(SEEN);
+            let sockets = world.inside("ss -Hltn | awk '{ print $4 }'");
+            // One that is taken: both fail before anything runs.
+            let again = ["--net", "web", "-p", "8081:81"];
+            let (text, code) = told(command(&[&again[..], &[IMAGE, "echo", "it", "ran"]].concat()));
+            assert!(code != Some(0) && !text.contains("it ran"), "{text}");
+            seen.push((page, sockets));
+            match is_ours {
+                true => drop(boxed.masu.engine(&["kill", "publishes", "KILL"]).good()),
+                false => assert_eq!(told(podman.command(&["rm", "-f", "-t", "0", "publishes"])).1, Some(0)),
+            }
+        }
+        podman.settle();
+        boxed.nothing_is_left_of("publishes");
+        assert_eq!(seen[1], seen[0], "{port}");
+        assert_eq!(seen[1].0, "page\n");
+    }
+    for wrong in ["x:80", "8081:99999", "8081:80/foo", "0:80", "1.2.3:8081:80"] {
+        let words = ["--net", "web", "-p", wrong, IMAGE, "true"];
+        let theirs = podman.run(&words[..4], &words[4..]).1;
+        assert_eq!((wrong, told(boxed.masu.box_command(&words)).1), (wrong, theirs));
+    }
+    podman.settle();
     boxed.nothing_is_left();
 }
