@@ -266,6 +266,40 @@ fn isolation_is_what_the_options_say() {
 }
 
 #[test]
+fn what_is_wrong_with_an_option_is_told_before_anything_is_fetched() {
+    let boxed = Box::new();
+    let cases: [(&[&str], &str); 19] = [
+        (&["--sysctl", "x"], "--sysctl x: it is not NAME=VALUE"),
+        (&["--memory", "x"], "--memory x: invalid size: \"x\""),
+        (&["--cpus", "x"], "--cpus x: it is no number of at least 0.01"),
+        (&["--ulimit", "nofile"], "--ulimit nofile: it is not NAME=SOFT[:HARD]"),
+        (&["-v", "/x"], "--volume /x: it is not SOURCE:TARGET[:OPTIONS]"),
+        (&["-v", "/no/such:/x"], "mount /no/such on /x: No such file or directory (os error 2)"),
+        (&["--mount", "type=bind"], "--mount type=bind: it has no source="),
+        (&["--device", "zero"], "--device zero: it is not SOURCE[:TARGET][:rwm]"),
+        (&["--device", "/etc:/x"], "--device /etc:/x: /etc is no device"),
+        (&["--cap-add", "x"], "--cap-add x: the capability is not known"),
+        (&["--security-opt", "x"], "--security-opt x: it is not known"),
+        (&["--security-opt", "unmask="], "--security-opt unmask=: it is not known"),
+        (&["--ns", "x"], "--ns x: x is none of pid, ipc, uts, cgroup and mount"),
+        (&["--ns", "pid", "--hostname", "x"], "--hostname would rename this machine"),
+        (&["--env-file", "/no/such"], "--env-file /no/such: No such file or directory (os error 2)"),
+        (&["--workdir", "x"], "--workdir x: it has to begin with a slash"),
+        (&["-p", "80"], "--publish 80: it is not [HOSTIP:]HOSTPORT:PORT[/tcp|/udp]"),
+        (&["--userns", "x"], "--userns x: it is not known"),
+        (&["--name", "a/b"], "box a/b: "),
+    ];
+    for (options, message) in cases {
+        // Nobody answers there.
+        let told = boxed.masu.boxed(&[options, &["--insecure", "127.0.0.1:1/none", "true"]].concat());
+        assert_eq!(told.code, Some(125), "{options:?}");
+        let told = told.bad();
+        assert!(told.starts_with(message), "{options:?}: {told}");
+    }
+    assert!(!boxed.masu.scratch.path("store").exists());
+}
+
+#[test]
 fn a_kept_box_has_its_name_until_it_is_removed() {
     let boxed = Box::new();
     boxed.run(&["--name", "one", "--keep"], &["touch", "/kept"]).good();

@@ -32,15 +32,17 @@ pub(crate) fn command() -> Command {
 }
 
 fn create_command() -> Command {
-    let image =
-        Arg::new("image").value_name("IMAGE").required(true).help("The image, fetched where it is missing");
+    let image = Arg::new("image").value_name("IMAGE").required(true).help(
+        "The image, fetched where it is missing; or oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, rootfs:DIR|TAR",
+    );
     let flat = Arg::new("flat").long("flat").action(ArgAction::SetTrue);
     let dirlinks = Arg::new("keep-dirlinks").long("keep-dirlinks").action(ArgAction::SetTrue);
     Command::new("create")
         .about("Make a bundle from an image")
         .before_help(
             "The root is an overlay over the image's layers: made in no time, and shared by all bundles of the image. As \
-             an ordinary user, whose mounts end with their namespace, it is a copy.",
+             an ordinary user, whose mounts end with their namespace, it is a copy; and so it is where the kernel has no \
+             overlays, as on the root of a container.",
         )
         .arg(image)
         .arg(directory("The new bundle"))

@@ -63,6 +63,13 @@ fn usage_failure(program: &str, command: &mut Command, error: &clap::Error) -> F
     let text = error.render().to_string();
     let first = text.lines().next().unwrap_or_default();
     let message = first.strip_prefix("error: ").unwrap_or(first);
+    // They stand in lines of their own.
+    let missing = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(names))) => {
+            format!(" {}", names.join(", "))
+        }
+        _ => String::new(),
+    };
     let usage = command.render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage);
     let meant = match error.get(ContextKind::SuggestedArg) {
@@ -70,7 +77,7 @@ fn usage_failure(program: &str, command: &mut Command, error: &clap::Error) -> F
         _ => String::new(),
     };
     Failure::with_hint(
-        format!("incorrect usage: {message}\nusage: {usage}"),
+        format!("incorrect usage: {message}{missing}\nusage: {usage}"),
         format!("{meant}{program} --help"),
     )
 }

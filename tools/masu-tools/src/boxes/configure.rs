@@ -32,6 +32,18 @@ const INITS: [&str; 5] = [
     "/usr/bin/docker-init",
 ];
 
+/// Proves that they can be put into a configuration, before anything is fetched.
+///
+/// # Errors
+///
+/// For a value that is none, and a path that is not there.
+pub(super) fn check(matches: &ArgMatches, network: &Choice) -> Result<()> {
+    let mut config = serde_json::from_str(&masu_spec::default_config(true))
+        .map_err(|error| Failure::new(format!("the default configuration: {error}")))?;
+    set_process(&mut config, matches, "", network)?;
+    add_mounts(&mut config, matches, None, false)
+}
+
 /// Puts all of them into the configuration.
 pub(super) fn apply(
     config: &mut Value,
@@ -41,6 +53,16 @@ pub(super) fn apply(
     in_namespace: bool,
     network: &Choice,
 ) -> Result<()> {
+    set_process(config, matches, name, network)?;
+    // Before the volumes, which may be mounted over them.
+    names::add(config, bundle, network)?;
+    if let Choice::Attached(kind, ports) = network {
+        network::add(config, bundle, kind, ports)?;
+    }
+    add_mounts(config, matches, Some(bundle), in_namespace)
+}
+
+fn set_process(config: &mut Value, matches: &ArgMatches, name: &str, network: &Choice) -> Result<()> {
     config["process"]["terminal"] = matches.get_flag("tty").into();
     if matches.get_flag("read-only") {
         config["root"]["readonly"] = true.into();
@@ -55,18 +77,24 @@ pub(super) fn apply(
             .ok_or_else(|| Failure::new(format!("--sysctl {text}: it is not NAME=VALUE")))?;
         config["linux"]["sysctl"][key] = value.into();
     }
-    // Before the volumes, which may be mounted over them.
-    names::add(config, bundle, network)?;
-    if let Choice::Attached(kind, ports) = network {
-        network::add(config, bundle, kind, ports)?;
-    }
+    Ok(())
+}
+
+/// Without a bundle there are no images to be mounted yet.
+fn add_mounts(
+    config: &mut Value,
+    matches: &ArgMatches,
+    bundle: Option<&Path>,
+    in_namespace: bool,
+) -> Result<()> {
     for text in all(matches, "volume") {
         add_mount(config, &values::volume(text)?)?;
     }
     let mut images = 0..;
     for mount in mounts(matches)? {
-        match mount.kind.as_str() {
-            IMAGE => {
+        match (mount.kind.as_str(), bundle) {
+            (IMAGE, None) => {}
+            (IMAGE, Some(bundle)) => {
                 let source = images.next().map(|number| image_path(bundle, number)).unwrap_or_default();
                 let source = source.to_string_lossy().into_owned();
                 add_mount(config, &Mount { kind: "bind".into(), source, ..mount })?;

@@ -58,9 +58,12 @@ pub(crate) const OWN_FAILURE: u8 = 125;
 pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCode> {
     options::check(matches)?;
     let (network, images) = (network::choose(session, matches)?, configure::images(matches)?);
+    configure::check(matches, &network)?;
     let userns = userns::Choice::read(matches)?;
     let fetch = Fetch::prepare(session, matches)?;
     let store = fetch.store.clone();
+    let name = matches.get_one::<String>("name").cloned().map_or_else(random_name, Ok)?;
+    refuse_taken_name(&store, &name)?;
     let homes =
         options::is_on_host(matches).then(Homes::read).transpose().map_err(|error| failure(&error))?;
     session.root.prepare()?;
@@ -68,7 +71,6 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     let origin = Origin::fetch(&fetch, matches, &caller, homes, userns.user())?;
     let fetched = images.iter().map(|image| fetch.image_of(image, &caller.standing));
     let images = fetched.map(|image| Opened::read(&store, image?)).collect::<Result<Vec<_>>>()?;
-    let name = matches.get_one::<String>("name").cloned().map_or_else(random_name, Ok)?;
     let directory = choose_directory(&store, &name)?;
     let ports = network::reserve_ports(&network, &store)?;
     let keep = matches.get_flag("keep");
@@ -209,12 +211,17 @@ fn directory_of(store: &Store, name: &str) -> Result<PathBuf> {
     Ok(store.path().join("boxes").join(name))
 }
 
-/// Where the new box will be. A name that is taken is told by its owner, not by the file system.
+/// Where the new box will be.
 fn choose_directory(store: &Store, name: &str) -> Result<PathBuf> {
-    let directory = directory_of(store, name)?;
     let boxes = store.path().join("boxes");
     std::fs::create_dir_all(&boxes)
         .map_err(|error| Failure::new(format!("create {}: {error}", boxes.display())))?;
+    refuse_taken_name(store, name)
+}
+
+/// Where a box of this name would be, if there is none. A name that is taken is told by its owner, not by the file system.
+fn refuse_taken_name(store: &Store, name: &str) -> Result<PathBuf> {
+    let directory = directory_of(store, name)?;
     if directory.exists() {
         let message = format!("the name {name} is taken by the box {}", directory.display());
         return Err(Failure::with_hint(message, "another --name, or masu bundle rm when it has ended"));

@@ -35,7 +35,10 @@ pub(crate) fn command() -> Command {
             image
                 .trailing_var_arg(true)
                 .allow_hyphen_values(true)
-                .help("The image, and what to run in it instead of its own command"),
+                .help(
+                    "The image (a name, or oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, rootfs:DIR|TAR), and \
+                     what to run in it instead of its own command",
+                ),
         )
         .arg(command.help("The same on this machine's own root: read-only, with what is written in memory"))
 }
@@ -126,6 +129,8 @@ pub(super) fn check(matches: &ArgMatches) -> Result<()> {
         return Err(Failure::with_hint(message, "masu box --help"));
     }
     log_size(matches)?;
+    // The image says nothing that these depend on.
+    over_image(matches, &mut RunConfig::default())?;
     if matches.get_flag("keep") && is_on_host(matches) {
         let message =
             "--keep: what is written on this machine's own root is in memory, and goes with the box";
