@@ -159,6 +159,9 @@ fn an_image_in_a_file_is_imported_exported_and_made_a_bundle_of() {
     );
     let imported = masu.call(&["import", &root, "test/box:1"]).good();
     assert!(imported.starts_with("docker.io/test/box:1 sha256:"), "{imported}");
+    let listed: Value = serde_json::from_str(&masu.call(&["ls", "--format", "json"]).good()).unwrap();
+    let platform = listed.pointer("/0/platform").and_then(Value::as_str).unwrap();
+    assert!(platform.starts_with("linux/"), "{platform}");
     let archive = format!("docker-archive:{}", path("box.tar"));
     assert_eq!(
         masu.call(&["export", "test/box:1", &archive]).good(),

@@ -33,6 +33,13 @@ pub struct Imported {
 /// [`Error::Content`] for what is not such a source, or is damaged; [`Error::Missing`] when it has not the image that was
 /// asked for, or several and none was; [`Error::Platform`]; [`Error::File`].
 pub fn import(store: &Writer, source: &Source, platform: &Platform) -> Result<Imported> {
+    let mut imported = fetch(store, source, platform)?;
+    let manifest = store.read_manifest(&imported.descriptor)?;
+    imported.descriptor.platform = Some(Platform::of(&store.read_config(&manifest)?));
+    Ok(imported)
+}
+
+fn fetch(store: &Writer, source: &Source, platform: &Platform) -> Result<Imported> {
     match source {
         Source::OciLayout(place) => from_layout(store, &Origin::Layout(place.path.clone()), place, platform),
         Source::OciArchive(place) => {
