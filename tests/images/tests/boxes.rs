@@ -268,7 +268,7 @@ fn isolation_is_what_the_options_say() {
 #[test]
 fn what_is_wrong_with_an_option_is_told_before_anything_is_fetched() {
     let boxed = Box::new();
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 22] = [
         (&["--sysctl", "x"], "--sysctl x: it is not NAME=VALUE"),
         (&["--memory", "x"], "--memory x: invalid size: \"x\""),
         (&["--cpus", "x"], "--cpus x: it is no number of at least 0.01"),
@@ -276,6 +276,9 @@ fn what_is_wrong_with_an_option_is_told_before_anything_is_fetched() {
         (&["-v", "/x"], "--volume /x: it is not SOURCE:TARGET[:OPTIONS]"),
         (&["-v", "/no/such:/x"], "mount /no/such on /x: No such file or directory (os error 2)"),
         (&["--mount", "type=bind"], "--mount type=bind: it has no source="),
+        (&["-v", "/etc:/x", "-v", "/usr:/x/"], "--volume: /x/ is the target of two mounts"),
+        (&["-v", "/etc:/x", "--mount", "type=tmpfs,dst=/x"], "--mount: /x is the target of two mounts"),
+        (&["--cap-add", "net_raw", "--cap-drop", "NET_RAW"], "--cap-add net_raw: it is dropped too"),
         (&["--device", "zero"], "--device zero: it is not SOURCE[:TARGET][:rwm]"),
         (&["--device", "/etc:/x"], "--device /etc:/x: /etc is no device"),
         (&["--cap-add", "x"], "--cap-add x: the capability is not known"),

@@ -51,6 +51,7 @@ const CASES: &[(Words, Option<Words>, &str)] = &[
     (&["--cpus", "0.5"], None, "cd /sys/fs/cgroup; cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us cpu.max"),
     (&["--cpuset-cpus", "0"], None, "grep Cpus_allowed_list /proc/self/status"),
     (&["--pids-limit", "20"], None, "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max"),
+    (&["--pids-limit", "0"], None, "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max"),
     (
         &["--ulimit", "nofile=33:44", "--ulimit", "nproc=99:100"],
         None,

@@ -5,8 +5,9 @@
     reason = "of objects that the bundle's configuration has, or that this file makes"
 )]
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use masu_app::{Failure, Result};
@@ -87,11 +88,15 @@ fn add_mounts(
     bundle: Option<&Path>,
     in_namespace: bool,
 ) -> Result<()> {
+    let mut targets = Targets(BTreeSet::new());
     for text in all(matches, "volume") {
-        add_mount(config, &values::volume(text)?)?;
+        let mount = values::volume(text)?;
+        targets.take("volume", &mount.target)?;
+        add_mount(config, &mount)?;
     }
     let mut images = 0..;
     for mount in mounts(matches)? {
+        targets.take("mount", &mount.target)?;
         match (mount.kind.as_str(), bundle) {
             (IMAGE, None) => {}
             (IMAGE, Some(bundle)) => {
@@ -109,6 +114,19 @@ fn add_mounts(
         add_init(config)?;
     }
     Ok(())
+}
+
+/// The targets of `--volume` and `--mount`, each of which is mounted on once.
+struct Targets(BTreeSet<PathBuf>);
+
+impl Targets {
+    fn take(&mut self, option: &str, target: &str) -> Result<()> {
+        // By its components: a slash at the end is none.
+        match self.0.insert(Path::new(target).components().collect()) {
+            true => Ok(()),
+            false => Err(Failure::new(format!("--{option}: {target} is the target of two mounts"))),
+        }
+    }
 }
 
 /// What a mount of an image is called.
@@ -197,12 +215,17 @@ fn set_capabilities(config: &mut Value, matches: &ArgMatches) -> Result<()> {
     if all(matches, "cap-add").any(|word| word.eq_ignore_ascii_case("all")) {
         bounding = known().collect();
     }
+    let mut dropped = Vec::new();
     for word in all(matches, "cap-drop").filter(|word| !word.eq_ignore_ascii_case("all")) {
         let capability = values::capability("cap-drop", word)?;
         bounding.retain(|one| *one != capability);
+        dropped.push(capability);
     }
     for word in all(matches, "cap-add").filter(|word| !word.eq_ignore_ascii_case("all")) {
         let capability = values::capability("cap-add", word)?;
+        if dropped.contains(&capability) {
+            return Err(Failure::new(format!("--cap-add {word}: it is dropped too")));
+        }
         added.push(capability.clone());
         if !bounding.contains(&capability) {
             bounding.push(capability);
@@ -282,7 +305,8 @@ fn set_limits(config: &mut Value, matches: &ArgMatches) -> Result<()> {
         resources["cpu"]["cpus"] = list.into();
     }
     if let Some(number) = matches.get_one::<i64>("pids-limit") {
-        resources["pids"]["limit"] = (*number).into();
+        // As podman's: no process at all would be no container.
+        resources["pids"]["limit"] = if *number == 0 { -1 } else { *number }.into();
     }
     if resources.is_null() {
         *resources = json!({});

@@ -92,7 +92,7 @@ fn limit_options() -> Vec<Arg> {
         value("memory", "SIZE", "At most so much memory, as in 512m").short('m'),
         value("cpus", "NUMBER", "At most the time of so many processors, as in 1.5"),
         value("cpuset-cpus", "LIST", "Only these processors, as in 0-2,4"),
-        value("pids-limit", "NUMBER", "At most so many processes and threads; -1 for any number")
+        value("pids-limit", "NUMBER", "At most so many processes and threads; 0 or -1 for any number")
             .value_parser(value_parser!(i64).range(-1..))
             .allow_negative_numbers(true),
         values("ulimit", "NAME=SOFT[:HARD]", "A limit of setrlimit(2), as in nofile=1024"),
