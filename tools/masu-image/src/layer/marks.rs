@@ -45,6 +45,14 @@ pub enum Marks {
 }
 
 impl Marks {
+    /// What they are called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::User => "user",
+        }
+    }
+
     const fn prefix(self) -> &'static [u8] {
         match self {
             Self::Trusted => b"trusted.overlay.",

@@ -6,6 +6,7 @@
 //! ├── blobs/ALGORITHM/HEX    content by its digest: complete and verified, never changed
 //! ├── partial/               content on its way, resumed by whoever wants it next
 //! ├── snapshots/ALG/HEX/     a layer unpacked in overlayfs's terms, by its chain id
+//! ├── snapshots/marks        which extended attributes these terms are in
 //! ├── leases/                what bundles use, see [`Lease`]
 //! ├── tmp/                   layers being unpacked, files being written
 //! └── locks/                 `use`, `index`

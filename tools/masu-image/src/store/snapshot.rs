@@ -1,6 +1,7 @@
 //! Layers, unpacked.
 
 use super::{Store, Writer, files};
+use crate::layer::Marks;
 use crate::{Digest, Error, Result};
 use std::fs::{DirBuilder, File};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -63,6 +64,33 @@ impl Writer {
             files::remove_tree(&path)?;
         }
         Ok(None)
+    }
+}
+
+impl Writer {
+    /// Proves that the store's unpacked layers have these marks: overlayfs passes over others, and would show what a layer
+    /// hides. A store that has none yet gets them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] for a store with others: root's, in the hands of a root who may mount nothing, or the other way round.
+    pub(crate) fn claim(&self, marks: Marks) -> Result<()> {
+        let path = self.path().join("snapshots/marks");
+        match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                files::write_atomically(self, &path, marks.name().as_bytes())
+            }
+            Err(error) => Err(Error::file("read", &path)(error)),
+            Ok(found) if found == marks.name() => Ok(()),
+            Ok(found) => Err(Error::Missing {
+                what: format!(
+                    "layers with {} marks in {}, but {found} ones",
+                    marks.name(),
+                    self.path().display()
+                ),
+                hint: "root who may mount and root of a container without privilege have a store each: --store or $MASU_STORE",
+            }),
+        }
     }
 }
 

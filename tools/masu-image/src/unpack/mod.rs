@@ -154,6 +154,7 @@ pub(crate) fn unpack_all(
     if overlay::refuses(store.path())?.is_some() {
         return read_each(layers, on_event);
     }
+    store.claim(standing.marks)?;
     std::thread::scope(|scope| {
         let (unpacked, to_keep) = mpsc::channel::<(String, SnapshotWriter)>();
         let keeping = scope.spawn(move || {
