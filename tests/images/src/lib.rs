@@ -150,7 +150,10 @@ impl Masu {
         let bin = masu.scratch.path("bin");
         std::fs::create_dir(&bin).unwrap();
         for name in ["masu", "masu-tools"] {
-            std::fs::copy(program().with_file_name(name), bin.join(name)).unwrap();
+            // By another process: a child that a neighbouring test starts meanwhile would hold our copy open for writing for
+            // a moment, and what is open for writing cannot be executed (ETXTBSY, execve(2)).
+            let paths = [program().with_file_name(name), bin.join(name)];
+            run("cp", &paths.each_ref().map(|path| path.to_str().unwrap()));
         }
         let all = masu.scratch.path("").display().to_string();
         run("chown", &["-R", &format!("{USER}:{USER}"), &all]);

@@ -44,9 +44,9 @@ fn options(boxed: &Box) -> Vec<String> {
     options.collect()
 }
 
-/// A root with directories that everybody may write to.
+/// A root with directories that everybody may write to; pasta locks itself up in /tmp.
 fn prepare(boxed: &Box) {
-    for name in ["home", "srv"] {
+    for name in ["home", "srv", "tmp"] {
         let path = boxed.masu.scratch.path("root").join(name);
         std::fs::create_dir(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
@@ -140,8 +140,10 @@ fn root_has_all_ids_of_its_container_and_a_user_those_that_are_granted_there() {
     let one = "masu: warning: all files of images will belong to you: no_new_privs is set, and so newuidmap has no privilege";
     assert_eq!(lost, format!(" 0 0 1\n0\n{one}\n"));
     let privileged = ["--security-opt", "no-new-privileges=false"];
-    let lost = in_masu(&boxed, &[&user, &privileged], &ids.replace("/masu:/bin", "/masu:/bin:/usr/bin"));
-    let one = "masu: warning: all files of images will belong to you: /usr/bin/newuidmap has no privilege on a mount with nosuid";
+    let nosuid = ["-v", "/usr/bin:/nosuid:ro,nosuid"];
+    let lost =
+        in_masu(&boxed, &[&user, &privileged, &nosuid], &ids.replace("/masu:/bin", "/masu:/bin:/nosuid"));
+    let one = "masu: warning: all files of images will belong to you: /nosuid/newuidmap has no privilege on a mount with nosuid";
     assert_eq!(lost, format!(" 0 0 1\n0\n{one}\n"));
     // capabilities(7): version 2 and effective, with CAP_SETUID or CAP_SETGID permitted.
     for (name, permitted) in [("newuidmap", 1u8 << 7), ("newgidmap", 1 << 6)] {
@@ -153,6 +155,8 @@ fn root_has_all_ids_of_its_container_and_a_user_those_that_are_granted_there() {
         let mut capability = [0; 20];
         (capability[0], capability[3], capability[4]) = (1, 2, permitted);
         let flags = rustix::fs::XattrFlags::empty();
+        // Root's identity would come without root's rights to the files of /proc.
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
         rustix::fs::setxattr(&copy, "security.capability", &capability, flags).unwrap();
     }
     let granted = in_masu(&boxed, &[&user, &privileged], ids);
@@ -231,6 +235,14 @@ fn boxes_and_bundles_work_in_a_container_of_podmans() {
         let shared = "export PATH=/masu:/bin; masu box --ns ipc,cgroup rootfs:/image id -u 2> /dev/null";
         assert_eq!(says(&[user], shared), ("0\n".to_owned(), Some(0)), "{user:?}");
     }
+    for helper in ["pasta", "slirp4netns"] {
+        let script = format!(
+            "export PATH=/masu:/bin:/usr/bin; masu box --net {helper} rootfs:/image wget -q -O - \
+             http://192.0.2.1:8080/cgi-bin/who 2> /dev/null"
+        );
+        let device = ["--net", "host", "--device", "/dev/net/tun"];
+        assert_eq!(says(&[&OPEN, &device], &script), ("192.0.2.2\n".to_owned(), Some(0)), "{helper}");
+    }
     boxed.nothing_is_left();
 }
 
@@ -247,4 +259,11 @@ fn root_of_a_user_namespace_alone_is_an_ordinary_user() {
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     assert_eq!(told(command), ("0\n".to_owned(), Some(0)));
     boxed.nothing_is_left();
+    // Its layers are not read by who would not see what they hide.
+    let refused = boxed.masu.call(&["import", &boxed.image, "a"]).bad();
+    let store = boxed.masu.scratch.path("store").display().to_string();
+    assert!(
+        refused.starts_with(&format!("no layers with trusted marks in {store}, but user ones\nhint: ")),
+        "{refused}"
+    );
 }
