@@ -243,6 +243,19 @@ impl Cgroup {
         self.unit = None;
     }
 
+    /// Sees to it that a process of ours can be born in the cgroup of a unit. Below the user's own systemd that takes to be
+    /// there too: whoever comes from elsewhere, as from a session of ssh, goes on in a scope of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSystemd`] and [`Error::Systemd`].
+    pub fn come_within_reach(&self, layout: &Layout) -> Result<()> {
+        match (&self.unit, self.path_of("")) {
+            (Some(unit), Some(cgroup)) => unit.come_within_reach(layout, cgroup),
+            _ => Ok(()),
+        }
+    }
+
     /// What state.json keeps.
     pub fn record(&self) -> CgroupRecord {
         CgroupRecord {

@@ -23,6 +23,7 @@ use core::cell::RefCell;
 
 use masu_spec::Str;
 use masu_sys::errno::Described;
+use rustix::fs::{Access, AtFlags, CWD};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ use crate::dbus::address::{Address, parse_addresses};
 use crate::dbus::{Call, Connection, Failure, Value};
 use crate::devices::DeviceRules;
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::{Hierarchy, Layout};
 use crate::path::normalize;
 use crate::plan::Write;
 use holder::Holder;
@@ -107,8 +108,6 @@ pub(crate) struct Unit {
 pub struct PlannedUnit {
     unit: Unit,
     name: UnitName,
-    /// The cgroup of the manager, where that is the caller's own.
-    above: String,
     cgroup: String,
     id: String,
     annotated: Vec<Property>,
@@ -140,27 +139,17 @@ impl PlannedUnit {
         let cgroup = normalize(&format!("{above}/{}", name.path()?));
         let record = UnitRecord { name: name.name.clone(), addresses };
         let unit = Unit { record, systemd: RefCell::new(Some(systemd)), holder: None };
-        Ok(Self { unit, name, above, cgroup, id: id.into(), annotated, subgroup })
+        Ok(Self { unit, name, cgroup, id: id.into(), annotated, subgroup })
     }
 
-    /// Refuses a caller whose processes cannot be born in the unit: the kernel wants the right to write `cgroup.procs` of
-    /// the cgroup that is above both (cgroups(7), "Cgroups delegation: moving processes"), and below the user's own
-    /// systemd the user has it.
+    /// Sees to it that our processes can be born in the unit, as [`Cgroup::come_within_reach`](crate::Cgroup::come_within_reach)
+    /// does for one that is there.
     ///
     /// # Errors
     ///
-    /// [`Error::Systemd`], with what to do.
-    pub fn check_reach(&self, layout: &Layout) -> Result<()> {
-        let own = layout.unified().map_or("", |unified| unified.own.as_str());
-        if self.above.is_empty() || own.strip_prefix(&self.above).is_some_and(|rest| rest.starts_with('/')) {
-            return Ok(());
-        }
-        let (action, above) = (format!("start unit {:?}", self.name.name), &self.above);
-        let why = format!(
-            "masu is in cgroup {own:?}, outside of {above:?}, which the user's systemd has\nhint: systemd-run --user \
-             --scope runs a command inside"
-        );
-        Err(Error::Systemd(action, why))
+    /// [`Error::Systemd`].
+    pub fn come_within_reach(&self, layout: &Layout) -> Result<()> {
+        self.unit.come_within_reach(layout, &self.cgroup)
     }
 
     /// The cgroup that the process will be in, below the mount's root.
@@ -251,6 +240,36 @@ impl Unit {
         self.with(|systemd, name| systemd.set(name, properties))
     }
 
+    /// Where the kernel would not let a process of ours be born in `cgroup`, moves us into a scope of our own, as
+    /// `systemd-run --user --scope` does: below the user's systemd we have what it takes. The scope goes with us.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSystemd`] and [`Error::Systemd`].
+    pub(crate) fn come_within_reach(&self, layout: &Layout, cgroup: &str) -> Result<()> {
+        let Layout::Unified { unified } = layout else { return Ok(()) };
+        if is_within_reach(unified, cgroup) {
+            return Ok(());
+        }
+        let own = rustix::process::getpid();
+        let name = format!("masu-engine-{}.scope", own.as_raw_nonzero());
+        let properties = Vec::from([
+            property("Description", Value::String("masu on its way to a container".into())),
+            property("CollectMode", Value::String("inactive-or-failed".into())),
+            property("PIDs", pids([own])),
+        ]);
+        self.with(|systemd, _| systemd.start(&name, properties)).map_err(|error| match error {
+            Error::Systemd(action, why) => {
+                let hint = format!(
+                    "out of cgroup {:?} the user's systemd moves masu by way of the system's, which takes a message bus",
+                    unified.own
+                );
+                Error::Systemd(action, format!("{why}\nhint: {hint}"))
+            }
+            error => error,
+        })
+    }
+
     /// Stops the unit, and waits until it is gone. One that is gone is right.
     ///
     /// # Errors
@@ -269,6 +288,20 @@ impl Unit {
         };
         act(systemd, &self.record.name)
     }
+}
+
+/// Whether the kernel lets a process of ours be born in a cgroup: it wants the right to write `cgroup.procs` of the one that
+/// is above both (cgroups(7), "Cgroups delegation: moving processes").
+fn is_within_reach(unified: &Hierarchy, cgroup: &str) -> bool {
+    // Out of sight it is left to the kernel.
+    let Some(own) = unified.own_below_mount() else { return true };
+    let common = own.split('/').zip(cgroup.split('/')).take_while(|(own, other)| own == other);
+    let above = common.fold(unified.mount_point.clone(), |above, (name, _)| match name {
+        "" => above,
+        name => format!("{above}/{name}"),
+    });
+    let procs = format!("{above}/cgroup.procs");
+    rustix::fs::accessat(CWD, procs, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// The device rules as properties.

@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use masu_cgroup::{Cgroup, CgroupRecord, Driver, Instance, Layout, PlannedUnit, Privilege, Request};
+use masu_cgroup::{
+    Cgroup, CgroupRecord, Driver, Hierarchy, Instance, Layout, PlannedUnit, Privilege, Request,
+};
 use masu_spec::{Resources, Str};
 
 const METHOD_RETURN: u8 = 2;
@@ -246,12 +248,45 @@ fn a_systemd_that_is_not_there_is_told_with_the_place() {
     assert_eq!(error.to_string(), text);
 }
 
+/// A layout in which nobody may write `cgroup.procs` above the engine and the unit.
+fn out_of_reach() -> Layout {
+    let unified = Hierarchy {
+        mount_point: "/nowhere".into(),
+        root: "/".into(),
+        own: "/session".into(),
+        ..Hierarchy::default()
+    };
+    Layout::Unified { unified }
+}
+
 #[test]
-fn a_user_outside_of_its_systemd_is_told_how_to_get_in() {
-    let layout = Layout::probe().expect("probe");
+fn an_engine_outside_of_the_users_systemd_goes_into_a_scope_of_its_own() {
     let systemd = StandIn::new("done");
-    let error = systemd.find().check_reach(&layout).expect_err("an error").to_string();
-    assert!(error.starts_with("systemd: start unit \"masu-web.scope\": masu is in cgroup "), "{error}");
-    assert!(error.ends_with("hint: systemd-run --user --scope runs a command inside"), "{error}");
+    systemd.find().come_within_reach(&out_of_reach()).expect("within reach");
+    assert_eq!(systemd.called(), ["Get", "StartTransientUnit"]);
+    let calls = systemd.calls.lock().expect("calls");
+    let name = format!("masu-engine-{}.scope", std::process::id());
+    for word in [name.as_bytes(), b"PIDs", &std::process::id().to_le_bytes()] {
+        assert!(calls[1].1.windows(word.len()).any(|window| window == word), "{word:?}");
+    }
+}
+
+#[test]
+fn an_engine_that_may_write_above_both_stays_where_it_is() {
+    let systemd = StandIn::new("done");
+    // Root may, on whatever layout.
+    systemd.find().come_within_reach(&Layout::probe().expect("probe")).expect("within reach");
     assert_eq!(systemd.called(), ["Get"]);
+}
+
+#[test]
+fn a_scope_that_the_engine_cannot_enter_is_told_with_the_reason() {
+    let systemd = StandIn::new("failed");
+    let error = systemd.find().come_within_reach(&out_of_reach()).expect_err("an error").to_string();
+    let name = format!("masu-engine-{}.scope", std::process::id());
+    let text = format!(
+        "systemd: start unit {name:?}: its job ended with \"failed\"\n\
+         hint: out of cgroup \"/session\" the user's systemd moves masu by way of the system's, which takes a message bus"
+    );
+    assert_eq!(error, text);
 }

@@ -423,7 +423,7 @@ impl CgroupRequest<'_> {
         let Config { linux, annotations, .. } = self.config;
         let path = linux.cgroups_path.as_deref();
         let unit = PlannedUnit::find(instance, self.id, path, annotations)?;
-        unit.check_reach(&host.cgroups)?;
+        unit.come_within_reach(&host.cgroups)?;
         Ok(Some(unit))
     }
 

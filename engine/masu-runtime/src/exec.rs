@@ -93,7 +93,9 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
         Ok::<_, Error>(text)
     };
     let join = trace.measure(Work::OpenCgroup, || {
-        container.cgroup().open_join_beside(options.sub_cgroups, &host.cgroups, membership)
+        let cgroup = container.cgroup();
+        cgroup.come_within_reach(&host.cgroups)?;
+        cgroup.open_join_beside(options.sub_cgroups, &host.cgroups, membership)
     })?;
     let plan = trace.measure(Work::Plan, || plan(container, options, &host, &join))?;
     let mut held = Held { proc, join, process: Some(process), fifo: None };

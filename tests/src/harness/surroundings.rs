@@ -31,6 +31,8 @@ pub(crate) enum Need {
     Cgroupfs,
     /// A systemd of the caller's own, with the unified hierarchy: the system's for root.
     Systemd,
+    /// An ordinary user who has a systemd of its own.
+    SystemdOfUser,
     /// A Debian root, which takes mmdebstrap and a network to be made.
     Debian,
     /// apparmor_parser(8), and no SELinux: the kernel then has to have AppArmor in force.
@@ -56,6 +58,7 @@ impl Need {
             Self::NetworkCgroups => "net_cls and net_prio",
             Self::Cgroupfs => "the cgroupfs driver",
             Self::Systemd => "systemd",
+            Self::SystemdOfUser => "a user's systemd",
             Self::Debian => "a Debian root",
             Self::AppArmor => "apparmor_parser",
             Self::Selinux => "a kernel with SELinux",
@@ -123,6 +126,14 @@ impl Surroundings {
         self.uid == 0
     }
 
+    /// The uid of a user whose own systemd runs, and the directory that its sockets are in.
+    pub(crate) fn systemd_of_user() -> Option<(String, String)> {
+        let mut users = fs::read_dir("/run/user").ok()?.flatten();
+        let user =
+            users.find(|user| user.file_name() != "0" && user.path().join("systemd/private").exists())?;
+        Some((user.file_name().into_string().ok()?, user.path().to_string_lossy().into_owned()))
+    }
+
     fn has(&self, need: Need) -> bool {
         match need {
             Need::Root => self.is_root(),
@@ -133,6 +144,7 @@ impl Surroundings {
             Need::NetworkCgroups => Path::new(CGROUPS).join("net_cls,net_prio/net_cls.classid").exists(),
             Need::Cgroupfs => self.driver == Driver::Cgroupfs,
             Need::Systemd => self.unified && self.manager.is_some(),
+            Need::SystemdOfUser => Self::systemd_of_user().is_some(),
             Need::AppArmor => {
                 self.is_root() && Path::new("/usr/sbin/apparmor_parser").exists() && !has_selinux()
             }

@@ -10,6 +10,7 @@ use crate::harness::{Bench, Check, Container, Driver, Need, Suite, ensure, ensur
 mod annotations;
 mod killed;
 mod limits;
+mod outside;
 
 /// The suite.
 pub(crate) fn suite() -> Suite {
@@ -22,6 +23,7 @@ pub(crate) fn suite() -> Suite {
     ends(&mut suite);
     killed::add(&mut suite);
     refusals(&mut suite);
+    outside::add(&mut suite);
     suite
 }
 
