@@ -53,8 +53,10 @@ fn main() -> ExitCode {
 fn run() -> Check<ExitCode> {
     let (soak, args) = take_switch("--soak", std::env::args_os().skip(1));
     let (systemd, args) = take_switch("--systemd-cgroup", args.into_iter());
+    let (expected, args) = take_options("--expect", args.into_iter());
     let (runtime, filters, arguments) = parse_arguments(args.into_iter())?;
     let surroundings = Surroundings::probe(if systemd { Driver::Systemd } else { Driver::Cgroupfs })?;
+    expected.iter().try_for_each(|need| surroundings.expect(need))?;
     let mut cases = all_cases();
     let ledger = Arc::new(Ledger::read(&cases)?);
     cases.retain(|case| {
@@ -86,6 +88,18 @@ fn take_switch(switch: &str, args: impl Iterator<Item = OsString>) -> (bool, Vec
     (!found.is_empty(), rest)
 }
 
+/// The values of an option of ours that may come several times, and the other arguments.
+fn take_options(option: &str, mut args: impl Iterator<Item = OsString>) -> (Vec<String>, Vec<OsString>) {
+    let (mut values, mut rest) = (Vec::new(), Vec::new());
+    while let Some(arg) = args.next() {
+        match arg == option {
+            true => values.extend(args.next().map(|value| value.to_string_lossy().into_owned())),
+            false => rest.push(arg),
+        }
+    }
+    (values, rest)
+}
+
 /// `--runtime PATH` and the filters are ours; every option belongs to libtest-mimic.
 fn parse_arguments(args: impl Iterator<Item = OsString>) -> Check<(PathBuf, Vec<String>, Arguments)> {
     let mut runtime = None;
@@ -112,8 +126,8 @@ fn parse_arguments(args: impl Iterator<Item = OsString>) -> Check<(PathBuf, Vec<
     }
     let runtime = runtime.ok_or_else(|| {
         fail(
-            "usage: masu-tests --runtime PATH [FILTER…] [--systemd-cgroup] [--patience N] [--list] [--soak] \
-             [--test-threads N]",
+            "usage: masu-tests --runtime PATH [FILTER…] [--systemd-cgroup] [--expect NEED]… [--patience N] [--list] \
+             [--soak] [--test-threads N]",
         )
     })?;
     Ok((PathBuf::from(runtime), filters, Arguments::from_iter(rest)))

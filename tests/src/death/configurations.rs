@@ -57,6 +57,27 @@ pub(crate) const ALL: [Configuration; 7] = [
     },
 ];
 
+/// Those of a kernel with SELinux, and of one with AppArmor.
+pub(crate) const LABELLED: Configuration = Configuration {
+    name: "a container with labels",
+    edit: |config, _, _| {
+        config.set("/process/selinuxLabel", "system_u:system_r:container_t:s0:c1,c2");
+        config.set("/linux/mountLabel", "system_u:object_r:container_file_t:s0:c1,c2");
+        Ok(())
+    },
+    joins: false,
+    network: false,
+};
+pub(crate) const CONFINED: Configuration = Configuration {
+    name: "a container with a profile",
+    edit: |config, _, _| {
+        config.set("/process/apparmorProfile", "unconfined");
+        Ok(())
+    },
+    joins: false,
+    network: false,
+};
+
 /// A container of a configuration, and the one whose namespaces it joins.
 pub(crate) struct Candidate<'b> {
     /// The container itself, whose program is `true`.

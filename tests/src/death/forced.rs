@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use masu_program::{Step, Steps};
 use nix::errno::Errno;
 
-use super::configurations;
+use super::configurations::{self, Configuration};
 use super::points::{Density, choose};
 use super::rows::{is_optional, row};
 use super::{nothing_is_left, tolerated};
 use crate::harness::command::Invocation;
 use crate::harness::tracer::{Fault, Point, Traced, trace};
-use crate::harness::{Bench, Check, Suite, ensure, ensure_eq, fail};
+use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq, fail};
 
 /// One that no code of masu treats in a way of its own.
 const INJECTED: Errno = Errno::EIO;
@@ -30,13 +30,23 @@ const DIED: &str = "masu: the container's init ended before it was ready: it exi
 pub(super) fn add(suite: &mut Suite) {
     // With network devices init has no other steps than without: it waits, and the engine works.
     for (index, configuration) in configurations::ALL.iter().enumerate().filter(|(_, one)| !one.network) {
-        suite.masu_only(format!("every step of {} fails in its turn", configuration.name), move |bench| {
-            let candidate = configuration.prepare(bench, &["true"])?;
-            let container = &candidate.container;
-            let sweep = Sweep { bench, id: &container.id, code: 1, offset: index };
-            sweep.steps(&|| candidate.renew(bench).map(|()| container.launch("run", &[])))
-        });
+        every_step(suite, configuration, index);
     }
+    for (need, configuration) in
+        [(Need::Selinux, &configurations::LABELLED), (Need::AppArmor, &configurations::CONFINED)]
+    {
+        suite.needs(&[Need::Root, need]);
+        every_step(suite, configuration, 0);
+    }
+}
+
+fn every_step(suite: &mut Suite, configuration: &'static Configuration, offset: usize) {
+    suite.masu_only(format!("every step of {} fails in its turn", configuration.name), move |bench| {
+        let candidate = configuration.prepare(bench, &["true"])?;
+        let container = &candidate.container;
+        let sweep = Sweep { bench, id: &container.id, code: 1, offset };
+        sweep.steps(&|| candidate.renew(bench).map(|()| container.launch("run", &[])))
+    });
 }
 
 /// Whether no failure of this step can be seen.

@@ -18,10 +18,10 @@ use crate::harness::{Bench, Check, Need, Suite, ensure, host};
 pub(crate) fn suite() -> Suite {
     let mut suite = Suite::new("death");
     suite.needs(&[Need::Root, Need::CgroupV1]);
-    forced::add(&mut suite);
     killed::add(&mut suite);
     engine::add(&mut suite);
     neighbour::add(&mut suite);
+    forced::add(&mut suite);
     suite
 }
 

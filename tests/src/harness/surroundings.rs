@@ -10,7 +10,7 @@ use rustix::fs::{getxattr, statfs};
 
 use super::config::Config;
 use super::host::CGROUPS;
-use super::{Case, Check, roots};
+use super::{Case, Check, ensure, fail, roots};
 
 /// Something that a case cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,24 @@ pub(crate) enum Need {
 }
 
 impl Need {
+    const ALL: [Self; 15] = [
+        Self::Root,
+        Self::Ids,
+        Self::Cgroups,
+        Self::CgroupV1,
+        Self::CgroupV2,
+        Self::NetworkCgroups,
+        Self::Cgroupfs,
+        Self::Systemd,
+        Self::SystemdOfUser,
+        Self::Debian,
+        Self::AppArmor,
+        Self::Selinux,
+        Self::NoAppArmor,
+        Self::NoSelinux,
+        Self::NoResctrl,
+    ];
+
     fn text(self) -> &'static str {
         match self {
             Self::Root => "root",
@@ -156,6 +174,16 @@ impl Surroundings {
             }
             Need::Debian => self.is_root() && roots::can_make_debian(),
         }
+    }
+
+    /// Fails where something is lacking that this machine is known to have: its cases would be left out, and nobody the
+    /// wiser.
+    pub(crate) fn expect(&self, name: &str) -> Check {
+        let need = Need::ALL.into_iter().find(|need| need.text() == name);
+        let need =
+            need.ok_or_else(|| fail(format!("--expect {name:?}: nothing of this name is ever needed")))?;
+        ensure!(self.has(need), "this machine has to have {name}, and does not");
+        Ok(())
     }
 
     /// Keeps the cases that have what they need, and says how many do not and what they lack.

@@ -64,6 +64,17 @@ impl Machine {
         }
     }
 
+    /// What the cases need and this machine is made to have: one that lacks it would leave them out in silence.
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Root | Self::Systemd => {
+                &["root", "cgroup v2", "systemd", "a user's systemd", "apparmor_parser"]
+            }
+            Self::User => &["granted ids", "cgroup v2", "systemd"],
+            Self::Bare => &["root", "cgroup v1", "net_cls and net_prio", "a kernel with SELinux"],
+        }
+    }
+
     /// The cases when nothing is asked for.
     fn suites(self) -> &'static [&'static str] {
         match self {
@@ -167,8 +178,9 @@ const VM_SECONDS: &str = "900";
 
 /// What runs in the machine when nothing is asked for. A case takes half a second of processor time there: so the suites
 /// run that cgroup v2, systemd and a newer kernel make a difference to. The others are run here as root and as nobody.
-const VM_SUITES: [&str; 11] = [
+const VM_SUITES: [&str; 12] = [
     "cgroup:",
+    "death: every step of a container with a profile",
     "events:",
     "exec:",
     "foreground:",
@@ -203,7 +215,8 @@ const VM_SUITES_OF_SYSTEMD: [&str; 11] = [
 ];
 
 /// What the bare machine has that the others have not.
-const VM_SUITES_OF_BARE: [&str; 2] = ["cgroup: the network's", "lsm:"];
+const VM_SUITES_OF_BARE: [&str; 3] =
+    ["cgroup: the network's", "death: every step of a container with labels", "lsm:"];
 
 /// What was asked for, or without that the default.
 fn or<'a>(filters: &'a [String], default: &[&'a str]) -> Vec<&'a str> {
@@ -217,6 +230,7 @@ fn in_vm(machine: Machine, runtime: &str, filters: &[&str]) -> Result<Tally> {
     let mut vm = Command::new(std::env::current_exe().context("find xtask's own file")?);
     vm.arg("vm").args(machine.start()).args(["--timeout", VM_SECONDS, "--", "masu-tests"]);
     vm.args(["--runtime", runtime, "--patience", VM_PATIENCE, "--test-threads", VM_THREADS]);
+    vm.args(machine.features().iter().flat_map(|feature| ["--expect", *feature]));
     vm.args(machine.driver()).args(filters);
     // An emulated machine that dies on the way has counted no failure and says nothing about the runtime: it gets one more
     // try.
