@@ -305,6 +305,21 @@ fn what_version_2_lacks_is_told_or_refused() {
 }
 
 #[test]
+fn a_weight_that_version_2_cannot_have_is_refused() {
+    for weight in [9, 1001] {
+        let mut resources = Resources::default();
+        resources.block_io.weight = Some(weight);
+        let reason = format!("{weight} is not within 10 to 1000");
+        assert_eq!(refusal(&resources, &alone(&["io"])), format!("linux.resources.blockIO.weight: {reason}"));
+        let device = WeightDevice { major: 8, minor: 0, weight: Some(weight), leaf_weight: None };
+        resources = Resources::default();
+        resources.block_io.weight_device = vec![device];
+        let field = "linux.resources.blockIO.weightDevice[0].weight";
+        assert_eq!(refusal(&resources, &alone(&["io"])), format!("{field}: {reason}"));
+    }
+}
+
+#[test]
 fn the_controllers_of_a_unified_hierarchy_are_those_that_the_writes_are_for() {
     let mut resources = Resources { pids_limit: Some(1), ..Resources::default() };
     resources.memory.limit = Some(1);

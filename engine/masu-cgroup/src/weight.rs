@@ -1,5 +1,7 @@
 //! Weights: version 1 counts CPU time in shares and I/O in weights of its own, and version 2 in weights from 1 to 10000.
 
+use core::ops::RangeInclusive;
+
 /// Binary digits after the point of [`log2`].
 const FRACTION: u32 = 40;
 
@@ -28,7 +30,10 @@ pub(crate) fn cpu_weight(shares: u64) -> u64 {
     weight
 }
 
-/// `blkio.weight` (10 to 1000) as `io.weight` (1 to 10000), on the straight line between.
+/// What `blkio.weight` may be, config-linux.md, "Block IO".
+pub(crate) const IO_WEIGHTS: RangeInclusive<u16> = 10..=1000;
+
+/// One of [`IO_WEIGHTS`] as `io.weight` (1 to 10000), on the straight line between.
 pub(crate) fn io_weight(weight: u16) -> u64 {
     1 + u64::from(weight).saturating_sub(10) * 9999 / 990
 }

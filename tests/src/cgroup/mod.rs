@@ -68,9 +68,10 @@ fn places(suite: &mut Suite) {
 }
 
 /// A resource: where in linux.resources, its value, and what the host then has.
-struct Resource(&'static str, fn() -> Value, Setting);
+pub(crate) struct Resource(pub(crate) &'static str, pub(crate) fn() -> Value, pub(crate) Setting);
 
-const RESOURCES: &[Resource] = &[
+/// Those that both versions have.
+pub(crate) const RESOURCES: &[Resource] = &[
     Resource("cpu", || json!({"shares": 512}), setting(("cpu", "cpu.shares", "512"), ("cpu.weight", "59"))),
     Resource(
         "cpu",

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::root_disk;
 use crate::harness::mountinfo::{mount_at, parse_mountinfo};
+use crate::harness::setting::check_io_weight;
 use crate::harness::{Bench, Check, Suite, ensure, ensure_eq, host};
 
 const HIERARCHIES: [&str; 9] =
@@ -124,6 +125,40 @@ fn resources(suite: &mut Suite) {
             Ok(())
         });
     }
+    suite.masu_only(
+        "`update -r -` changes what version 1 has, and what the unified hierarchy beside it has",
+        |bench| {
+            let (major, minor) = root_disk()?;
+            let rate = json!([{"major": major, "minor": minor, "rate": 65_536}]);
+            let resources = json!({
+                "memory": {"swappiness": 10, "kernelTCP": 33_554_432},
+                "cpu": {"realtimeRuntime": 1000, "realtimePeriod": 500_000},
+                "blockIO": {"weight": 500, "throttleReadBpsDevice": rate, "throttleWriteIOPSDevice": rate},
+                "hugepageLimits": [{"pageSize": "2MB", "limit": 4_194_304}],
+                "unified": {"hugetlb.2MB.rsvd.max": "8388608"},
+            });
+            let container = bench.sleeper(|config| {
+                config
+                    .set("/linux/resources/hugepageLimits", json!([{"pageSize": "2MB", "limit": 2_097_152}]));
+            })?;
+            bench.call(&["update", "-r", "-", &container.id]).stdin(resources.to_string()).succeeds()?;
+            let limited = format!("{major}:{minor} 65536");
+            for (controller, file, text) in [
+                ("memory", "memory.swappiness", "10"),
+                ("memory", "memory.kmem.tcp.limit_in_bytes", "33554432"),
+                ("cpu", "cpu.rt_runtime_us", "1000"),
+                ("cpu", "cpu.rt_period_us", "500000"),
+                ("blkio", "blkio.throttle.read_bps_device", &*limited),
+                ("blkio", "blkio.throttle.write_iops_device", &limited),
+                ("unified", "hugetlb.2MB.max", "4194304"),
+                ("unified", "hugetlb.2MB.rsvd.max", "8388608"),
+            ] {
+                let file = host::cgroup(controller, container.cgroup()).join(file);
+                ensure_eq!(host::read_trimmed(&file)?, text, "{}", file.display());
+            }
+            check_io_weight(container.cgroup())
+        },
+    );
     suite.masu_only("run.oci.delegate-cgroup is refused beside version 1 hierarchies", delegated);
     suite.case("the device rules are the default ones and those of the config", device_rules);
     suite.case("hugepageLimits are written to the hierarchy that carries hugetlb", |bench| {

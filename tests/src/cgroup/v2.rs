@@ -9,6 +9,7 @@ use serde_json::json;
 use super::root_disk;
 use crate::harness::config::Config;
 use crate::harness::mountinfo::mount_at;
+use crate::harness::setting::check_io_weight;
 use crate::harness::{Bench, Check, Container, Need, Suite, ensure, ensure_eq, host};
 
 /// Adds the cases.
@@ -88,6 +89,17 @@ fn resources(suite: &mut Suite) {
         let text = host::read_trimmed(host::cgroup_unified(container.cgroup()).join("io.max"))?;
         ensure_eq!(text, format!("{major}:{minor} rbps=65536 wbps=max riops=max wiops=max"));
         Ok(())
+    });
+    suite.masu_only("`update -r -` changes huge pages and weights", |bench| {
+        let container = bench.sleeper(|_| {})?;
+        let pages = json!([{"pageSize": "2MB", "limit": 4_194_304}]);
+        let resources = json!({"hugepageLimits": pages, "blockIO": {"weight": 500}});
+        bench.call(&["update", "-r", "-", &container.id]).stdin(resources.to_string()).succeeds()?;
+        for file in ["hugetlb.2MB.max", "hugetlb.2MB.rsvd.max"] {
+            let file = host::cgroup_unified(container.cgroup()).join(file);
+            ensure_eq!(host::read_trimmed(&file)?, "4194304", "{}", file.display());
+        }
+        check_io_weight(container.cgroup())
     });
     suite.case("hugepageLimits are written with their reservations", |bench| {
         let container = bench.sleeper(|config| {
@@ -179,6 +191,18 @@ fn refusals(suite: &mut Suite) {
             Ok(())
         });
     }
+    suite.masu_only("a weight beyond the scale is refused by its field and leaves no cgroup", |bench| {
+        for weight in [9, 1001] {
+            let output = bench.script("true", |config| {
+                config.set("/linux/resources/blockIO", json!({"weight": weight}));
+            })?;
+            let text = format!("masu: linux.resources.blockIO.weight: {weight} is not within 10 to 1000\n");
+            ensure_eq!(output.exits_with(1)?.stderr, text);
+            let left = host::cgroups_of(&bench.tag)?;
+            ensure!(left.is_empty(), "{left:?}");
+        }
+        Ok(())
+    });
     suite.case("a limit of an RDMA device that is not there is an error and leaves no cgroup", |bench| {
         let output = bench.script("true", |config| {
             config.set("/linux/resources/rdma", json!({"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10000}}));

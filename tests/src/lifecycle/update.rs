@@ -1,7 +1,10 @@
 //! `update`.
 
+use serde_json::json;
+
+use crate::cgroup::{RESOURCES as RESOURCES_OF_BOTH, Resource};
 use crate::harness::setting::{Setting, check_io_weight, only_v1, setting};
-use crate::harness::{Bench, Check, Container, Need, Suite, ensure, ensure_eq, host};
+use crate::harness::{Bench, Check, Container, Need, Suite, ensure, ensure_eq, fail, host};
 
 /// What a flag of `update` sets.
 struct Flag(&'static [&'static str], Setting);
@@ -71,6 +74,15 @@ pub(crate) fn add(suite: &mut Suite) {
         bench.call(&["update", "-r", "-", &container.id]).stdin(RESOURCES).succeeds()?;
         all_written(&container)
     });
+    suite.case("`update -r -` of each resource by itself is in force at once", |bench| {
+        let container = bench.sleeper(|_| {})?;
+        for Resource(field, value, setting) in RESOURCES_OF_BOTH {
+            let resources = json!({*field: value()}).to_string();
+            bench.call(&["update", "-r", "-", &container.id]).stdin(&*resources).succeeds()?;
+            setting.check(container.cgroup()).map_err(|failure| fail(format!("{resources}: {failure:?}")))?;
+        }
+        Ok(())
+    });
     suite.case("`update --resources FILE` reads resources from a file", |bench| {
         let container = bench.sleeper(|_| {})?;
         let file = bench.path("resources.json");
@@ -100,7 +112,7 @@ pub(crate) fn add(suite: &mut Suite) {
     });
     suite.masu_only("`update` that is refused half way changes nothing", |bench| {
         let container = bench.sleeper(|config| {
-            config.set("/linux/resources/pids", serde_json::json!({"limit": 55}));
+            config.set("/linux/resources/pids", json!({"limit": 55}));
         })?;
         let json = "{\"memory\": {\"limit\": 67108864}, \"pids\": {\"limit\": 44}, \"blockIO\": \
             {\"throttleReadBpsDevice\": [{\"major\": 4095, \"minor\": 1, \"rate\": 1}]}}";
@@ -174,8 +186,8 @@ fn all_written(container: &Container<'_>) -> Check {
 
 fn others_stay(bench: &mut Bench<'_>) -> Check {
     let container = bench.sleeper(|config| {
-        config.set("/linux/resources/pids", serde_json::json!({"limit": 55}));
-        config.set("/linux/resources/cpu", serde_json::json!({"shares": 300}));
+        config.set("/linux/resources/pids", json!({"limit": 55}));
+        config.set("/linux/resources/cpu", json!({"shares": 300}));
     })?;
     bench.call(&["update", "--memory", "64m", &container.id]).succeeds()?;
     setting(("pids", "pids.max", "55"), ("pids.max", "55")).check(container.cgroup())?;

@@ -9,7 +9,7 @@ use masu_spec::{BlockIo, Cpu, Memory, Resources, ThrottleDevice};
 
 use super::{Now, OnRefusal, Writes};
 use crate::error::{Error, Result};
-use crate::weight::{cpu_weight, io_weight};
+use crate::weight::{IO_WEIGHTS, cpu_weight, io_weight};
 
 /// The kernel's default period.
 const DEFAULT_PERIOD: &str = "100000";
@@ -98,6 +98,10 @@ impl Writes<'_> {
         for (field, device, weight) in [all].into_iter().chain(devices) {
             let Some(weight) = weight else { continue };
             self.places.find("io", &field)?;
+            if !IO_WEIGHTS.contains(&weight) {
+                let (least, most) = (IO_WEIGHTS.start(), IO_WEIGHTS.end());
+                return Err(Error::Invalid(field, format!("{weight} is not within {least} to {most}")));
+            }
             // bfq has its own file, with version 1's numbers.
             let other = OnRefusal::OtherScale("io.weight", io_weight(weight));
             self.push("io", "io.bfq.weight", format!("{device}{weight}"), field, other);
