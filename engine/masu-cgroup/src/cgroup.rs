@@ -237,10 +237,21 @@ impl Cgroup {
     }
 
     /// Leaves out what somebody lives in, of a cgroup of which it was not yet known whether it is somebody else's: nobody of
-    /// ours can be in it. The unit is not ours either, or goes by itself with the first process of the killed engine.
+    /// ours can be in it, but for the first process of a unit, which ends with its engine and the unit with it.
     pub fn forget_inhabited(&mut self) {
-        self.members.retain(|member| member.processes().is_ok_and(|pids| pids.is_empty()));
-        self.unit = None;
+        let unit = self.unit.as_ref().map(|unit| unit.record().name.clone());
+        let is_vacant = |member: &Member| {
+            let processes = match &unit {
+                Some(name) => member.of_unit(name).processes(),
+                None => member.processes(),
+            };
+            processes.is_ok_and(|pids| pids.is_empty())
+        };
+        let known = self.members.len();
+        self.members.retain(is_vacant);
+        if self.members.len() < known {
+            self.unit = None;
+        }
     }
 
     /// Sees to it that a process of ours can be born in the cgroup of a unit. Below the user's own systemd that takes to be
@@ -602,6 +613,13 @@ impl Member {
             made: record.made,
             dir: OnceCell::new(),
         }
+    }
+
+    /// The cgroup of the unit that this one is in: its own, or one above it.
+    fn of_unit(&self, name: &str) -> Self {
+        let below = self.path.find(&alloc::format!("/{name}/")).map(|start| start + 1 + name.len());
+        let path = self.path.get(..below.unwrap_or(self.path.len())).unwrap_or_default().into();
+        Self::from_record(&MemberRecord { path, ..self.record() })
     }
 
     fn record(&self) -> MemberRecord {

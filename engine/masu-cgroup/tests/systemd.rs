@@ -290,3 +290,38 @@ fn a_scope_that_the_engine_cannot_enter_is_told_with_the_reason() {
     );
     assert_eq!(error, text);
 }
+
+#[test]
+fn the_unit_of_a_claim_is_stopped_unless_somebody_lives_in_it() {
+    let layout = Layout::probe().expect("probe");
+    let systemd = StandIn::new("done");
+    let request = Request {
+        id: "web",
+        cgroups_path: Some(":masu:web"),
+        resources: &Resources::default(),
+        device_paths: &[],
+        privilege: Privilege::Full,
+        delegated: None,
+    };
+    let mut claim = Cgroup::record_before(&layout, &request, Some(&systemd.find())).expect("a record");
+    // As with crun's annotation for a cgroup below the unit's: whoever lives beside that lives in the unit.
+    claim.members.iter_mut().for_each(|member| member.path += "/payload");
+    let unit = PathBuf::from(format!("{}{}", claim.members[0].mount_point, systemd.path()));
+    fs::create_dir_all(&unit).expect("mkdir");
+    let mut sleeper = std::process::Command::new("sleep").arg("1000").spawn().expect("spawn");
+    fs::write(unit.join("cgroup.procs"), sleeper.id().to_string()).expect("move");
+    let open = || {
+        let mut cgroup = Cgroup::open(&claim);
+        cgroup.forget_inhabited();
+        cgroup.remove().expect("remove");
+    };
+    open();
+    assert_eq!(systemd.called(), ["Get"]);
+    sleeper.kill().expect("kill");
+    sleeper.wait().expect("wait");
+    open();
+    assert_eq!(systemd.called(), ["Get", "StopUnit", "ResetFailedUnit"]);
+    for dir in unit.ancestors().take(3) {
+        fs::remove_dir(dir).expect("rmdir");
+    }
+}
