@@ -30,23 +30,30 @@ const DIED: &str = "masu: the container's init ended before it was ready: it exi
 pub(super) fn add(suite: &mut Suite) {
     // With network devices init has no other steps than without: it waits, and the engine works.
     for (index, configuration) in configurations::ALL.iter().enumerate().filter(|(_, one)| !one.network) {
-        every_step(suite, configuration, index);
+        suite.masu_only(format!("every step of {} fails in its turn", configuration.name), move |bench| {
+            fail_in_turn(bench, configuration, Range { stride: 3, offset: index, counts: |_| true })
+        });
     }
     for (need, configuration) in
         [(Need::Selinux, &configurations::LABELLED), (Need::AppArmor, &configurations::CONFINED)]
     {
         suite.needs(&[Need::Root, need]);
-        every_step(suite, configuration, 0);
+        suite.masu_only(format!("every label of {} fails in its turn", configuration.name), move |bench| {
+            // The machines that have labels are slow: the other steps are those of everybody.
+            fail_in_turn(bench, configuration, Range { stride: 12, offset: 0, counts: is_about_labels })
+        });
     }
 }
 
-fn every_step(suite: &mut Suite, configuration: &'static Configuration, offset: usize) {
-    suite.masu_only(format!("every step of {} fails in its turn", configuration.name), move |bench| {
-        let candidate = configuration.prepare(bench, &["true"])?;
-        let container = &candidate.container;
-        let sweep = Sweep { bench, id: &container.id, code: 1, offset };
-        sweep.steps(&|| candidate.renew(bench).map(|()| container.launch("run", &[])))
-    });
+fn fail_in_turn(bench: &Bench<'_>, configuration: &Configuration, range: Range) -> Check {
+    let candidate = configuration.prepare(bench, &["true"])?;
+    let container = &candidate.container;
+    let sweep = Sweep { bench, id: &container.id, code: 1, range };
+    sweep.steps(&|| candidate.renew(bench).map(|()| container.launch("run", &[])))
+}
+
+fn is_about_labels(step: &Step<'_>) -> bool {
+    matches!(step, Step::HoldExecLabel { .. } | Step::SetExecLabel { .. } | Step::SetFileLabel { .. })
 }
 
 /// Whether no failure of this step can be seen.
@@ -55,14 +62,24 @@ fn is_excused(steps: &[Step<'_>], number: u32) -> bool {
     step.is_some_and(|step| row(step).never.is_some() || is_optional(step))
 }
 
+/// What is made to fail.
+#[derive(Clone, Copy)]
+struct Range {
+    /// How far apart the points of the sample are.
+    stride: usize,
+    /// At which of the points it begins.
+    offset: usize,
+    /// Of which steps each has to be hit.
+    counts: fn(&Step<'_>) -> bool,
+}
+
 /// All failures of init in one command.
 struct Sweep<'a, 'w> {
     bench: &'a Bench<'w>,
     id: &'a str,
     /// The exit code of a failure.
     code: i32,
-    /// At which of the points the sample begins.
-    offset: usize,
+    range: Range,
 }
 
 impl Sweep<'_, '_> {
@@ -76,8 +93,13 @@ impl Sweep<'_, '_> {
         ensure_eq!(undisturbed.output.code, Some(0), "undisturbed: {}", undisturbed.output);
         let steps: Vec<Step<'_>> = Steps::new(&undisturbed.program).flatten().collect();
         ensure!(steps.len() > 10, "the program has {} steps", steps.len());
+        let Range { stride, offset, counts } = self.range;
+        ensure!(steps.iter().any(counts), "the program has no step that counts");
+        let must_be_hit = |number: u32| {
+            usize::try_from(number).ok().and_then(|number| steps.get(number)).is_some_and(counts)
+        };
         let mut hit = BTreeSet::new();
-        let density = Density::of(self.bench.world, 3, self.offset);
+        let density = Density::of(self.bench.world, stride, offset);
         for (process, calls) in undisturbed.calls.iter().enumerate().skip(1) {
             // One that keeps a user namespace for an id map is ended whenever the engine has it: it has no steps.
             if !calls.iter().any(|call| EXECUTES.contains(call)) {
@@ -91,14 +113,16 @@ impl Sweep<'_, '_> {
                 let between = left.1.wrapping_add(1)..right.1;
                 for point in (0..TRIES).flat_map(|_| left.0 + 1..right.0).map(|call| Point { process, call })
                 {
-                    if between.clone().all(|step| hit.contains(&step) || is_excused(&steps, step)) {
+                    let is_done =
+                        |step| hit.contains(&step) || !must_be_hit(step) || is_excused(&steps, step);
+                    if between.clone().all(is_done) {
                         break;
                     }
                     hit.extend(self.fail_at(command, &steps, point)?.map(|(_, step)| step));
                 }
             }
         }
-        for (number, step) in (0..).zip(&steps) {
+        for (number, step) in (0..).zip(&steps).filter(|(_, step)| counts(step)) {
             let excused = is_excused(&steps, number);
             ensure!(
                 hit.contains(&number) != excused,

@@ -180,7 +180,7 @@ const VM_SECONDS: &str = "900";
 /// run that cgroup v2, systemd and a newer kernel make a difference to. The others are run here as root and as nobody.
 const VM_SUITES: [&str; 12] = [
     "cgroup:",
-    "death: every step of a container with a profile",
+    "death: every label of",
     "events:",
     "exec:",
     "foreground:",
@@ -215,8 +215,7 @@ const VM_SUITES_OF_SYSTEMD: [&str; 11] = [
 ];
 
 /// What the bare machine has that the others have not.
-const VM_SUITES_OF_BARE: [&str; 3] =
-    ["cgroup: the network's", "death: every step of a container with labels", "lsm:"];
+const VM_SUITES_OF_BARE: [&str; 3] = ["cgroup: the network's", "death: every label of", "lsm:"];
 
 /// What was asked for, or without that the default.
 fn or<'a>(filters: &'a [String], default: &[&'a str]) -> Vec<&'a str> {
