@@ -9,7 +9,7 @@ mod runtimes;
 
 pub(crate) use apt::debian_mirror;
 pub(crate) use cargo_deny::install as cargo_deny;
-pub(crate) use cri_client::install as cri_client;
+pub(crate) use cri_client::{install as cri_client, install_for as cri_client_for};
 pub(crate) use kubernetes::install as kubernetes;
 pub(crate) use runtime_spec::install as runtime_spec;
 pub(crate) use runtimes::install as newest_runtimes;

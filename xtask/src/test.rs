@@ -20,7 +20,8 @@ use tally::Tally;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only these: a check (fmt, clippy, doc, deny, init, unit, images, floor, demo), an engine (podman, podman-rootless,
-    /// docker, docker-rootless, containerd, cri; engines for all but kubernetes), or a part of the names of black-box cases
+    /// docker, docker-rootless, containerd, cri; engines for all but kubernetes, engines-vm for those in the machine with
+    /// cgroup v2), or a part of the names of black-box cases
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
     /// Run the black-box suites against this runtime instead
@@ -53,11 +54,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut asked = arguments.suites.clone();
     asked.extend(arguments.kubernetes.then(|| engines::KUBERNETES.to_owned()));
     let (engines, suites) = engines::select(&asked);
+    let in_vm = engines::select_in_vm(&asked).filter(|_| !arguments.no_vm);
     let (checks, cases) = select(&suites, asked.is_empty());
     let mut needs = vec![Need::Tests];
     needs.extend((!engines.is_empty()).then_some(Need::Engines));
     needs.extend(engines.iter().any(|engine| engine.is_kubernetes()).then_some(Need::Kubernetes));
-    needs.extend((cases.is_some() && !arguments.no_vm).then_some(Need::Vm));
+    let uses_vm = in_vm.is_some() || (cases.is_some() && !arguments.no_vm);
+    needs.extend(uses_vm.then_some(Need::Vm));
     setup::debian_packages(&needs, Consent::new(arguments.yes))?;
     let before = Traces::read()?;
     let mut rows = vec![perform("build", || build::build().map(|_| Tally::ONE))];
@@ -73,6 +76,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let row =
             perform(&format!("engine {}", engine.name), || engine.perform(arguments.runtime.as_deref()));
         rows.push(Row { shows_skips: arguments.runtime.is_none(), ..row });
+    }
+    if let Some(filters) = in_vm {
+        let runtime = arguments.vm_runtime.as_deref();
+        let row = perform("engines in the VM", || engines::perform_in_vm(runtime, filters));
+        rows.push(Row { shows_skips: runtime.is_none(), ..row });
     }
     rows.push(perform("leaks", || before.compare().map(|()| Tally::ONE)));
     let exit = summarise(&rows);

@@ -1,10 +1,11 @@
 //! `masu-engine-tests --runtime PATH [FILTER…]`: an OCI runtime, called by real engines. The engines are this machine's
-//! own, started on sockets and directories of their own in a world that is removed afterwards (`outside.rs`).
+//! own, started on sockets and directories of their own in a world that is removed afterwards (`outside.rs`), or with
+//! `--machine` as they are, in a machine that is thrown away: there systemd makes their cgroups.
 //! `--kubernetes` is where `kubelet`, `kube-apiserver` and `kubectl` are, without which there are no cases of theirs.
 //! `--python` is a Python that has the packages of the CRI's client; `cargo xtask test` fetches them.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use masu_harness::{Check, Failure, Runtime, fail};
 
 use bench::Bench;
 use outside::Outside;
-use suite::{Case, Engine};
+use suite::{Case, Engine, Place};
 use world::World;
 
 mod bench;
@@ -30,7 +31,11 @@ mod world;
 const USAGE: &str =
     "usage: masu-engine-tests --runtime PATH [FILTER…] [--python PATH] [--kubernetes DIR] [--patience N] [--list] [--test-threads N]
        masu-engine-tests --runtime PATH --beside PATH… : how long the engines take with each
+       masu-engine-tests --runtime PATH --machine [FILTER…] : in a machine that is thrown away, and has systemd
        masu-engine-tests --table";
+
+/// What is below /tmp is memory there, and no root of a container.
+const IN_MACHINE: &str = "/var/lib/masu-engines";
 
 fn main() -> ExitCode {
     match run(std::env::args_os().skip(1).collect()) {
@@ -51,6 +56,7 @@ fn run(arguments: Vec<OsString>) -> Check<ExitCode> {
     match &options.inside {
         Some(dir) => run_inside(dir.clone(), &options),
         None if options.rest.list => conclude(&options, None),
+        None if options.machine => run_in_machine(&options),
         None => run_outside(&options, &arguments),
     }
 }
@@ -68,6 +74,17 @@ fn run_outside(options: &Options, arguments: &[OsString]) -> Check<ExitCode> {
     let status = outside.run_inside(&runtimes, arguments);
     outside.remove()?;
     Ok(status?.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The whole machine is the world, and goes afterwards.
+fn run_in_machine(options: &Options) -> Check<ExitCode> {
+    let runtime = options.runtime()?;
+    let installed = Path::new(world::BIN).join(runtime.path.file_name().unwrap_or_default());
+    if runtime.path != installed {
+        std::fs::copy(&runtime.path, installed)?;
+    }
+    std::fs::create_dir(IN_MACHINE)?;
+    run_inside(IN_MACHINE.into(), options)
 }
 
 fn run_inside(dir: PathBuf, options: &Options) -> Check<ExitCode> {
@@ -88,6 +105,7 @@ fn run_inside(dir: PathBuf, options: &Options) -> Check<ExitCode> {
 fn conclude(options: &Options, world: Option<&Arc<World>>) -> Check<ExitCode> {
     let mut cases = cases::all();
     differences::check(&cases)?;
+    cases.retain(|case| options.machine || case.place == Place::Anywhere);
     cases.retain(|case| options.kubernetes.is_some() || case.engine != Engine::Kubernetes);
     cases.retain(|case| {
         options.filters.is_empty() || options.filters.iter().any(|filter| case.name().contains(filter))
@@ -133,6 +151,7 @@ struct Options {
     inside: Option<PathBuf>,
     python: PathBuf,
     beside: Vec<PathBuf>,
+    machine: bool,
     kubernetes: Option<PathBuf>,
     filters: Vec<String>,
     rest: Arguments,
@@ -142,7 +161,7 @@ impl Options {
     fn parse(arguments: &[OsString]) -> Check<Self> {
         let (mut runtime, mut inside, mut filters) = (None, None, Vec::new());
         let (mut python, mut beside) = (PathBuf::from("/usr/bin/python3"), Vec::new());
-        let mut kubernetes = None;
+        let (mut machine, mut kubernetes) = (false, None);
         let mut rest = vec![OsString::from("masu-engine-tests")];
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -151,6 +170,7 @@ impl Options {
                 "--inside" => inside = arguments.next().map(PathBuf::from),
                 "--python" => python = arguments.next().map(PathBuf::from).unwrap_or_default(),
                 "--beside" => beside.extend(arguments.next().map(PathBuf::from)),
+                "--machine" => machine = true,
                 "--kubernetes" => kubernetes = arguments.next().map(PathBuf::from),
                 "--patience" => {
                     let factor = arguments.next().and_then(|factor| factor.to_str()?.parse().ok());
@@ -164,7 +184,16 @@ impl Options {
                 filter => filters.push(filter.to_owned()),
             }
         }
-        Ok(Self { runtime, inside, python, beside, kubernetes, filters, rest: Arguments::from_iter(rest) })
+        Ok(Self {
+            runtime,
+            inside,
+            python,
+            beside,
+            machine,
+            kubernetes,
+            filters,
+            rest: Arguments::from_iter(rest),
+        })
     }
 
     fn runtime(&self) -> Check<Runtime> {

@@ -54,6 +54,8 @@ pub(crate) const DOCKER_LIKE: &[Engine] =
     &[Engine::Podman, Engine::RootlessPodman, Engine::Docker, Engine::RootlessDocker];
 /// Those of them that root runs: on cgroup v1 an ordinary user has no cgroups.
 pub(crate) const WITH_CGROUPS: &[Engine] = &[Engine::Podman, Engine::Docker];
+/// An ordinary user's, who gets cgroups of version 2 from systemd.
+const WITH_CGROUPS_IN_MACHINE: &[Engine] = &[Engine::RootlessPodman, Engine::RootlessDocker];
 /// The two podmans.
 pub(crate) const PODMANS: &[Engine] = &[Engine::Podman, Engine::RootlessPodman];
 
@@ -68,6 +70,16 @@ pub(crate) struct Case {
     pub(crate) subject: &'static str,
     sentence: &'static str,
     pub(crate) run: Run,
+    pub(crate) place: Place,
+}
+
+/// Where a case can be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Wherever its engine runs.
+    Anywhere,
+    /// In a machine whose systemd gives cgroups of version 2 to ordinary users.
+    Machine,
 }
 
 impl Case {
@@ -92,6 +104,35 @@ impl Suite {
         sentence: &'static str,
         run: Run,
     ) {
-        self.cases.extend(engines.iter().map(|&engine| Case { engine, subject, sentence, run }));
+        self.add(engines, subject, sentence, run, Place::Anywhere);
+    }
+
+    /// Adds a case that needs what only the machine has.
+    pub(crate) fn case_of_machine(
+        &mut self,
+        engines: &[Engine],
+        subject: &'static str,
+        sentence: &'static str,
+        run: Run,
+    ) {
+        self.add(engines, subject, sentence, run, Place::Machine);
+    }
+
+    /// Adds a case of who has cgroups: root everywhere, and an ordinary user in the machine.
+    pub(crate) fn case_with_cgroups(&mut self, subject: &'static str, sentence: &'static str, run: Run) {
+        self.case(WITH_CGROUPS, subject, sentence, run);
+        self.case_of_machine(WITH_CGROUPS_IN_MACHINE, subject, sentence, run);
+    }
+
+    fn add(
+        &mut self,
+        engines: &[Engine],
+        subject: &'static str,
+        sentence: &'static str,
+        run: Run,
+        place: Place,
+    ) {
+        let cases = engines.iter().map(|&engine| Case { engine, subject, sentence, run, place });
+        self.cases.extend(cases);
     }
 }

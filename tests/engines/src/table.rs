@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::suite::{Case, Engine};
+use crate::suite::{Case, Engine, Place};
 
 /// The rows, in their order.
 const SUBJECTS: &[&str] = &[
@@ -50,7 +50,6 @@ const SUBJECTS: &[&str] = &[
 ];
 
 const OF_ROOT: &str = "root's Docker shows the same";
-const NO_CGROUPS: &str = "an ordinary user has no cgroups on version 1";
 const OF_USER: &str = "root's mounts do not propagate into a user's namespace";
 const NOT_CTR: &str = "`ctr` has no such thing";
 
@@ -67,11 +66,6 @@ const REASONS: &[(&str, Engine, &str)] = &[
     ("health checks", Engine::Containerd, NOT_CTR),
     ("stop with a timeout", Engine::Containerd, NOT_CTR),
     ("restart policy", Engine::Containerd, NOT_CTR),
-    ("pause and unpause", Engine::RootlessPodman, NO_CGROUPS),
-    ("stats", Engine::RootlessPodman, NO_CGROUPS),
-    ("pause and unpause", Engine::RootlessDocker, NO_CGROUPS),
-    ("stats", Engine::RootlessDocker, NO_CGROUPS),
-    ("OOM kill", Engine::RootlessDocker, NO_CGROUPS),
     ("volumes, propagated", Engine::RootlessDocker, OF_USER),
     ("user namespaces", Engine::RootlessDocker, "all its containers are in one"),
     ("--network host", Engine::RootlessDocker, "its host's is a network of rootlesskit's"),
@@ -81,8 +75,6 @@ const REASONS: &[(&str, Engine, &str)] = &[
     ("engine killed", Engine::RootlessDocker, OF_ROOT),
     ("Swarm", Engine::RootlessDocker, "its overlay networks take root"),
     ("inspect", Engine::Containerd, "`ctr tasks list` is part of the other cases"),
-    ("OOM kill", Engine::Podman, "podman 4.3.1 does not look where conmon 2.1.6 notes it, with runc neither"),
-    ("OOM kill", Engine::RootlessPodman, NO_CGROUPS),
     ("OOM kill", Engine::Containerd, "among the events"),
     ("volumes, propagated", Engine::RootlessPodman, OF_USER),
     ("volumes, propagated", Engine::Containerd, "the same mount options as Docker's"),
@@ -173,11 +165,15 @@ pub(crate) fn markdown(cases: &[Case]) -> String {
     text
 }
 
-/// How many cases there are, or the number of the note that says why there is none.
+/// How many cases there are, and how many more in the machine, or the number of the note that says why there is none.
 fn cell(cases: &[Case], subject: &str, engine: Engine, notes: &mut Vec<&str>) -> String {
-    let count = cases.iter().filter(|case| case.engine == engine && case.subject == subject).count();
-    if count > 0 {
-        return count.to_string();
+    let of_cell = cases.iter().filter(|case| case.engine == engine && case.subject == subject);
+    let (anywhere, in_machine): (Vec<_>, Vec<_>) = of_cell.partition(|case| case.place == Place::Anywhere);
+    match (anywhere.len(), in_machine.len()) {
+        (0, 0) => {}
+        (count, 0) => return count.to_string(),
+        (0, more) => return format!("{more} VM"),
+        (count, more) => return format!("{count} + {more} VM"),
     }
     let Some((.., reason)) = REASONS.iter().find(|one| one.0 == subject && one.1 == engine) else {
         return "?".to_owned();

@@ -18,12 +18,19 @@ use crate::suite::Engine;
 pub(crate) const IMAGE: &str = "localhost/busybox:latest";
 /// The same with another command: what the first container of a pod runs.
 pub(crate) const PAUSE_IMAGE: &str = "localhost/pause:latest";
+/// Where an administrator would have installed the runtime.
+pub(crate) const BIN: &str = "/usr/local/bin";
 /// What another runtime is called where masu is in the configuration.
 const OTHER: &str = "tested";
 /// The ordinary user, whom only this world knows.
 pub(crate) const UID: u32 = 23_456;
 /// Her name.
 pub(crate) const USER: &str = "masu-tester";
+
+/// Whether systemd runs the world, and so makes the cgroups: sd_booted(3).
+pub(crate) fn has_systemd() -> bool {
+    Path::new("/run/systemd/system").exists()
+}
 
 /// The world of one run.
 #[derive(Debug)]
@@ -46,7 +53,7 @@ pub(crate) struct World {
 impl World {
     /// Prepares what is common to all engines.
     pub(crate) fn enter(dir: PathBuf, runtime: Runtime, python: PathBuf) -> Check<Self> {
-        let installed = Path::new("/usr/local/bin").join(runtime.path.file_name().unwrap_or_default());
+        let installed = Path::new(BIN).join(runtime.path.file_name().unwrap_or_default());
         let mut runtime = Runtime { path: installed, ..runtime };
         if !runtime.is_masu() {
             // `runc` is what engines know their own by.
@@ -81,12 +88,19 @@ impl World {
         for (file, first) in [("/etc/subuid", 700_000), ("/etc/subgid", 800_000)] {
             append(file, format!("{USER}:{first}:65536\n"))?;
         }
-        for directory in [home, self.user_run()] {
+        let give = |directory: PathBuf| {
             fs::create_dir_all(&directory)?;
             fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
-            chown(&directory, Some(UID), Some(UID))?;
+            chown(&directory, Some(UID), Some(UID))
+        };
+        give(home)?;
+        if !has_systemd() {
+            return Ok(give(self.user_run())?);
         }
-        Ok(())
+        // systemd opens a session for her, and PAM asks whether she may have one.
+        append("/etc/shadow", format!("{USER}:*:1::::::\n"))?;
+        self.succeeds("loginctl", &["enable-linger", USER])?;
+        host::until("the user's own systemd is there", || Ok(self.user_run().join("bus").exists()))
     }
 
     /// The ordinary user's home.
@@ -106,6 +120,7 @@ impl World {
             .env("HOME", self.home())
             .env("USER", USER)
             .env("XDG_RUNTIME_DIR", self.user_run())
+            .env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}/bus", self.user_run().display()))
             .current_dir(Path::new("/"))
     }
 
@@ -217,7 +232,7 @@ impl World {
             }
         }
         // A pod's own cgroup is made and removed by kubelet, which is not here.
-        for parent in ["libpod_parent/libpod-", "docker/", "default/", "/pod/"] {
+        for parent in ["/libpod-", "docker/", "/docker-", "default/", "/ctr-", "/pod/", "/cri-containerd-"] {
             leaks.extend(host::cgroups_of(parent)?.iter().map(|path| format!("cgroup {}", path.display())));
         }
         Ok(leaks)

@@ -1,8 +1,9 @@
 //! The tests through engines: a row of the summary for each.
 
+use super::open_folder::OpenFolder;
 use super::tally::{Tally, run_counting};
 use crate::{build, project, setup};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
 
@@ -28,6 +29,31 @@ const ALL: [Engine; 7] = [
 ];
 /// All of them but Kubernetes, for who asks.
 const EVERY: &str = "engines";
+/// All of them that the machine with cgroup v2 has, for who asks.
+const IN_VM: &str = "engines-vm";
+
+/// What runs in the machine when nothing is asked for: limits by systemd's cgroups through each engine, and what no
+/// ordinary user has on version 1. A command of an engine takes seconds there.
+const VM_CASES: [&str; 8] = [
+    "podman: limits are in force",
+    "podman rootless: limits are in force",
+    "podman rootless: stats",
+    "podman rootless: a paused",
+    "podman rootless: a container that is out of memory",
+    "docker: limits are in force",
+    "containerd: limits are in force",
+    "cri: limits are in force",
+];
+/// Where masu is in there.
+const VM_MASU: &str = "/usr/local/bin/masu";
+/// The Python that it has.
+const VM_PYTHON: &str = "3.13";
+/// What everything takes longer there, at most.
+const VM_PATIENCE: &str = "20";
+/// It has two processors, and each case keeps one busy.
+const VM_THREADS: &str = "2";
+/// A limit for a machine that hangs.
+const VM_SECONDS: &str = "5400";
 
 /// Engines and shims are many processes, and this machine may be at something else as well.
 const PATIENCE: &str = "4";
@@ -41,7 +67,9 @@ pub(super) fn select(suites: &[String]) -> (Vec<&'static Engine>, Vec<String>) {
         || suites.iter().any(|suite| suite == EVERY);
     let is_asked_for =
         |engine: &Engine| all && !engine.is_kubernetes() || suites.iter().any(|suite| suite == engine.name);
-    let is_engine = |suite: &String| suite == EVERY || ALL.iter().any(|engine| engine.name == suite.as_str());
+    let is_engine = |suite: &String| {
+        [EVERY, IN_VM].contains(&suite.as_str()) || ALL.iter().any(|engine| engine.name == suite.as_str())
+    };
     let left = suites.iter().filter(|suite| !is_engine(suite)).cloned().collect();
     (ALL.iter().filter(|engine| is_asked_for(engine)).collect(), left)
 }
@@ -63,4 +91,37 @@ impl Engine {
         }
         run_counting(tests.args(["--test-threads", THREADS, self.filter]).current_dir(project::root()))
     }
+}
+
+/// The cases to run in the machine with cgroup v2, if any: no filter means all.
+pub(super) fn select_in_vm(suites: &[String]) -> Option<&'static [&'static str]> {
+    if suites.iter().any(|suite| suite == IN_VM) {
+        return Some(&[]);
+    }
+    (suites.is_empty() && rustix::process::geteuid().is_root()).then_some(&VM_CASES)
+}
+
+/// Runs cases in the machine, with masu or with the runtime at this path there.
+pub(super) fn perform_in_vm(runtime: Option<&str>, filters: &[&str]) -> Result<Tally> {
+    let share = OpenFolder::create()?;
+    share.copy(&build::tests_of_engines()?)?;
+    let client = setup::cri_client_for(VM_PYTHON)?;
+    project::run(
+        Command::new("cp")
+            .args(["--recursive", "--no-target-directory"])
+            .arg(client)
+            .arg(share.path().join("cri")),
+    )?;
+    let mut vm = Command::new(std::env::current_exe().context("find xtask's own file")?);
+    vm.args(["vm", "--timeout", VM_SECONDS, "--share"]).arg(share.path()).arg("--");
+    vm.args([
+        "env",
+        "PYTHONPATH=/share/cri",
+        "./masu-engine-tests",
+        "--machine",
+        "--runtime",
+        runtime.unwrap_or(VM_MASU),
+    ]);
+    vm.args(["--patience", VM_PATIENCE, "--test-threads", VM_THREADS]).args(filters);
+    run_counting(&mut vm)
 }

@@ -19,6 +19,10 @@ impl OpenFolder {
         Ok(this)
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(super) fn copy(&self, program: &Path) -> Result<PathBuf> {
         let copy = self.0.join(program.file_name().context("a program has a name")?);
         std::fs::copy(program, &copy).with_context(|| format!("copy {}", program.display()))?;

@@ -7,21 +7,34 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SUITE: &str = "trixie";
-/// What the suites use in the machine: each package here is paid for by everybody who runs the tests for the first
+/// What the suites use in the machine, and the engines and what they call: each package here is paid for by everybody who runs the tests for the first
 /// time.
-const PACKAGES: [&str; 15] = [
+const PACKAGES: [&str; 28] = [
+    "aardvark-dns",
     "apparmor",
     "busybox-static",
+    "catatonit",
+    "conmon",
+    "containerd",
+    "containernetworking-plugins",
     "crun",
     "dbus",
     "dbus-user-session",
+    "docker-cli",
+    "docker.io",
     "iproute2",
+    "iptables",
     "kmod",
     "libpam-systemd",
     "linux-image-cloud-amd64",
+    "netavark",
+    "podman",
     "procps",
+    "python3",
+    "rootlesskit",
     "runc",
     "secilc",
+    "slirp4netns",
     "systemd-sysv",
     "udev",
     "uidmap",
@@ -46,17 +59,26 @@ const INITRD: &str = include_str!("guest/initrd.sh");
 const SELINUX_POLICY: &str = include_str!("guest/selinux.cil");
 
 /// Units that cost time at each start, or run at moments of their own, and that nobody needs in there.
-const MASKED: [&str; 15] = [
+const MASKED: [&str; 23] = [
     // It compiles a hundred profiles, of programs that are not there.
     "apparmor.service",
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
+    // Engines are started by their tests.
+    "containerd.service",
+    "docker.service",
+    "docker.socket",
     "dpkg-db-backup.timer",
     "fstrim.timer",
     "getty.target",
     "ldconfig.service",
     "modprobe@drm.service",
     "modprobe@efi_pstore.service",
+    "netavark-dhcp-proxy.service",
+    "netavark-dhcp-proxy.socket",
+    "podman-auto-update.timer",
+    "podman-clean-transient.service",
+    "podman-restart.service",
     "systemd-binfmt.service",
     "systemd-hwdb-update.service",
     "systemd-machine-id-commit.service",

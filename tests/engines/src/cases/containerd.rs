@@ -4,7 +4,7 @@ use masu_harness::terminal::Terminal;
 use masu_harness::{Check, ensure, ensure_eq, host};
 
 use crate::bench::Bench;
-use crate::engines::containerd::run;
+use crate::engines::containerd::{self, run};
 use crate::suite::{Engine, Suite};
 
 pub(super) fn add(suite: &mut Suite) {
@@ -189,7 +189,7 @@ fn pause(bench: &Bench<'_>) -> Check {
 fn limits(bench: &Bench<'_>) -> Check {
     let options = ["--memory-limit", "67108864", "--cpu-quota", "50000", "--cpu-period", "100000"];
     let name = detached(bench, &[&["--null-io"], &options[..]].concat(), SLEEP)?;
-    let cgroup = format!("/default/{name}");
+    let cgroup = containerd::cgroup(&name);
     let read =
         |controller: &str, file: &str| host::read_trimmed(host::cgroup(controller, &cgroup).join(file));
     let seen = match host::is_unified() {

@@ -3,7 +3,7 @@
 use masu_harness::{Check, ensure, ensure_eq, host};
 
 use crate::bench::Bench;
-use crate::suite::{DOCKER_LIKE, Suite, WITH_CGROUPS};
+use crate::suite::{DOCKER_LIKE, Suite};
 
 pub(super) fn add(suite: &mut Suite) {
     suite.case(DOCKER_LIKE, "run", "a container's output is the command's, and it goes afterwards", output);
@@ -27,7 +27,7 @@ pub(super) fn add(suite: &mut Suite) {
     );
     suite.case(DOCKER_LIKE, "restart policy", "restart gives a container a new process", restart);
     suite.case(DOCKER_LIKE, "--init", "the engine's init reaps orphans", init);
-    suite.case(WITH_CGROUPS, "pause and unpause", "a paused container does nothing", pause);
+    suite.case_with_cgroups("pause and unpause", "a paused container does nothing", pause);
 }
 
 fn output(bench: &Bench<'_>) -> Check {

@@ -3,17 +3,19 @@
 use masu_harness::{Check, ensure, ensure_eq, host};
 
 use crate::bench::Bench;
-use crate::suite::{DOCKER_LIKE, Engine, Suite, WITH_CGROUPS};
+use crate::suite::{DOCKER_LIKE, Engine, Suite};
 
 pub(super) fn add(suite: &mut Suite) {
-    suite.case(
-        WITH_CGROUPS,
+    suite.case_with_cgroups(
         "limits and update",
         "limits are in force, and those of update after them",
         limits,
     );
-    suite.case(WITH_CGROUPS, "stats", "stats knows the memory and the processes", stats);
-    suite.case(&[Engine::Docker], "OOM kill", "a container that is out of memory is known to be", oom);
+    suite.case_with_cgroups("stats", "stats knows the memory and the processes", stats);
+    let out_of_memory = "a container that is out of memory is known to be";
+    suite.case(&[Engine::Docker], "OOM kill", out_of_memory, oom);
+    let in_machine = [Engine::Podman, Engine::RootlessPodman, Engine::RootlessDocker];
+    suite.case_of_machine(&in_machine, "OOM kill", out_of_memory, oom);
     suite.case(DOCKER_LIKE, "limits and update", "ulimits and sysctls are in force", ulimits);
     suite.case(DOCKER_LIKE, "--privileged", "a privileged container has devices and may mount", privileged);
     suite.case(DOCKER_LIKE, "capabilities", "capabilities and no_new_privileges are as asked", capabilities);

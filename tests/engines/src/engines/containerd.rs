@@ -8,14 +8,18 @@ use masu_harness::{Check, ensure};
 
 use crate::bench::Bench;
 use crate::engines::{Daemon, cri};
-use crate::world::{IMAGE, World};
+use crate::world::{IMAGE, World, has_systemd};
 
 const DEPLOYED: &str = include_str!("../../../../deploy/containerd/config.toml");
 
 /// Starts containerd at its usual place, and imports the image.
 pub(crate) fn start(world: &World) -> Check<Daemon> {
     fs::create_dir_all("/etc/containerd")?;
-    fs::write("/etc/containerd/config.toml", cri::configure(world, &world.deployed(DEPLOYED))?)?;
+    let mut deployed = world.deployed(DEPLOYED);
+    if has_systemd() {
+        deployed = deployed.replace("SystemdCgroup = false", "SystemdCgroup = true");
+    }
+    fs::write("/etc/containerd/config.toml", cri::configure(world, &deployed)?)?;
     let containerd = Invocation::new("containerd".as_ref(), world.dir.join("containerd"));
     let daemon = Daemon::start(containerd, || command(world).arg("version"))?;
     for namespace in ["default", "k8s.io"] {
@@ -37,7 +41,19 @@ pub(crate) fn run(bench: &Bench<'_>, options: &[&str], name: &str) -> Invocation
 
 /// The same with another program as the runtime.
 pub(crate) fn run_by(bench: &Bench<'_>, runtime: &Path, options: &[&str], name: &str) -> Invocation {
-    bench.call(&["run", "--runc-binary"]).arg(runtime).args(options).args([IMAGE, name])
+    let run = bench.call(&["run", "--runc-binary"]).arg(runtime);
+    // Without words of its own ctr asks for a cgroup by path.
+    let driver = if has_systemd() {
+        vec!["--runc-systemd-cgroup".to_owned(), "--cgroup".to_owned(), format!("system.slice:ctr:{name}")]
+    } else {
+        Vec::new()
+    };
+    run.args(driver).args(options).args([IMAGE, name])
+}
+
+/// The cgroup of a container, of all controllers or of version 2.
+pub(crate) fn cgroup(name: &str) -> String {
+    if has_systemd() { format!("/system.slice/ctr-{name}.scope") } else { format!("/default/{name}") }
 }
 
 /// Ends and removes the containers of a case.

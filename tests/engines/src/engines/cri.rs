@@ -9,7 +9,7 @@ use masu_harness::{Check, ensure, fail, host};
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
-use crate::world::{IMAGE, World};
+use crate::world::{IMAGE, World, has_systemd};
 
 const CLIENT: &str = include_str!("../cri.py");
 /// The class that pods ask for, and its handler in the configuration of `deploy/`.
@@ -102,7 +102,7 @@ impl<'b> Cri<'b> {
             "metadata": {"name": name, "uid": name, "namespace": "default"},
             "hostname": "podhost",
             "log_directory": logs,
-            "linux": {"cgroup_parent": format!("/masu-pods/{name}/pod"),
+            "linux": {"cgroup_parent": cgroup_parent(&name),
                       "security_context": {"namespace_options": {"pid": "CONTAINER"}}},
         });
         merge(&mut config, edit);
@@ -120,6 +120,15 @@ impl<'b> Cri<'b> {
             self.call("RemovePodSandbox", &json!({"pod_sandbox_id": id}))?;
         }
         Ok(())
+    }
+}
+
+/// The cgroup of a pod, as kubelet names it by its path or in systemd's words.
+fn cgroup_parent(pod: &str) -> String {
+    if has_systemd() {
+        format!("/masupods.slice/masupods-{pod}.slice")
+    } else {
+        format!("/masu-pods/{pod}/pod")
     }
 }
 

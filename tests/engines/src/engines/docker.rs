@@ -8,7 +8,7 @@ use masu_harness::command::Invocation;
 use serde_json::{Value, json};
 
 use crate::engines::Daemon;
-use crate::world::World;
+use crate::world::{World, has_systemd};
 
 const DEPLOYED: &str = include_str!("../../../../deploy/docker/daemon.json");
 
@@ -37,9 +37,20 @@ pub(crate) fn start_of_user(world: &World) -> Check<Daemon> {
     world.succeeds("install", &["-d", "-m", "777", &config.to_string_lossy()])?;
     fs::write(config.join("daemon.json"), world.deployed(DEPLOYED))?;
     let client = || of_user(world, "docker");
-    let daemon = Daemon::start(of_user(world, ROOTLESS), || client().arg("version"))?;
+    let daemon = Daemon::start(dockerd_of_user(world), || client().arg("version"))?;
     client().args(["load", "--input"]).arg(world.image_archive()).succeeds()?;
     Ok(daemon)
+}
+
+/// The ordinary user's dockerd: a service of her systemd, where there is one to give it cgroups.
+fn dockerd_of_user(world: &World) -> Invocation {
+    if !has_systemd() {
+        return of_user(world, ROOTLESS);
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    of_user(world, "systemd-run")
+        .args(["--user", "--quiet", "--wait", "--pipe", "--collect", "--property=Delegate=yes"])
+        .args([&format!("--setenv=PATH={path}"), ROOTLESS])
 }
 
 /// A program of the ordinary user's, who has a dockerd.

@@ -7,18 +7,21 @@ use masu_harness::Check;
 use masu_harness::command::Invocation;
 
 use crate::suite::Engine;
-use crate::world::World;
+use crate::world::{World, has_systemd};
 
 const DEPLOYED: &str = include_str!("../../../../deploy/podman/masu.conf");
+/// No journal is needed, which would be asked for events and logs where there is one.
+const FILES: &str = "[engine]\nevents_logger = \"file\"\n[containers]\nlog_driver = \"k8s-file\"\n";
 /// podman raises limits by default, which takes CAP_SYS_RESOURCE: root does not have it everywhere.
-const MACHINE: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:20000\", \"nproc=32768:32768\"]\n[engine]\nevents_logger = \"file\"\n";
+const LIMITS: &str = "default_ulimits = [\"nofile=1024:20000\", \"nproc=32768:32768\"]\n";
 
 /// Configures it, and loads the image.
 pub(crate) fn prepare(world: &World, engine: Engine) -> Check {
     let directory = Path::new("/etc/containers/containers.conf.d");
     fs::create_dir_all(directory)?;
     fs::write(directory.join("masu.conf"), world.deployed(DEPLOYED))?;
-    fs::write("/etc/containers/containers.conf", MACHINE)?;
+    let limits = if has_systemd() { "" } else { LIMITS };
+    fs::write("/etc/containers/containers.conf", format!("{FILES}{limits}"))?;
     command(world, engine).args(["load", "--quiet", "--input"]).arg(world.image_archive()).succeeds()?;
     Ok(())
 }
