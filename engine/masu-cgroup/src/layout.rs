@@ -1,10 +1,12 @@
 //! What the machine offers: which hierarchies are mounted, where, with which controllers, and where this
-//! process is in them. The parsing is pure; [`Layout::probe`] alone reads files.
+//! process is in them. The parsing is pure; [`Layout::probe`] alone looks at the machine.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::dir::read_path;
+use masu_sys::mount::{MountBuffer, MountFacts, listmount, statmount};
+
+use crate::dir::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, read_path};
 use crate::error::{Error, Result};
 
 /// One mounted hierarchy.
@@ -77,15 +79,18 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Reads /proc/self/mountinfo, /proc/self/cgroup and the unified hierarchy's list of controllers.
+    /// Asks for the mounts, by statmount(2) or /proc/self/mountinfo, and reads /proc/self/cgroup and the unified
+    /// hierarchy's list of controllers.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] when procfs cannot be read, [`Error::Malformed`] when it is not as proc(5) describes.
     pub fn probe() -> Result<Self> {
-        let mountinfo = read_path("/proc/self/mountinfo")?;
-        let own = read_path("/proc/self/cgroup")?;
-        let mut layout = Self::parse(&mountinfo, &own)?;
+        let mounts = match ask_mounts() {
+            Some(mounts) => mounts,
+            None => parse_mountinfo(&read_path("/proc/self/mountinfo")?)?,
+        };
+        let mut layout = Self::join(&mounts, &read_path("/proc/self/cgroup")?)?;
         if let Self::Hybrid { unified, .. } | Self::Unified { unified } = &mut layout {
             let text = read_path(&alloc::format!("{}/cgroup.controllers", unified.mount_point))?;
             unified.controllers = text.split_whitespace().map(String::from).collect();
@@ -99,7 +104,10 @@ impl Layout {
     ///
     /// [`Error::Malformed`].
     pub fn parse(mountinfo: &str, own: &str) -> Result<Self> {
-        let mounts = parse_mountinfo(mountinfo)?;
+        Self::join(&parse_mountinfo(mountinfo)?, own)
+    }
+
+    fn join(mounts: &[CgroupMount], own: &str) -> Result<Self> {
         let memberships = parse_membership(own)?;
         let mut hierarchies = Vec::new();
         let mut unified = None;
@@ -163,12 +171,69 @@ struct CgroupMount {
     options: Vec<String>,
 }
 
-/// Where a mount hangs in the tree: the first fields of a line of mountinfo.
+/// Where a mount hangs in the tree.
 #[derive(Debug, Clone, Copy)]
 struct Place<'a> {
-    id: u32,
-    parent: u32,
+    id: u64,
+    parent: u64,
     point: &'a str,
+}
+
+/// What [`parse_mountinfo`] finds, without the kernel writing a line for every mount there is, of which a machine with many
+/// containers has thousands. `None` where the kernel does not tell, or not all.
+///
+/// KERNEL(6.11): before, statmount(2) has no options.
+fn ask_mounts() -> Option<Vec<CgroupMount>> {
+    let wanted = MountFacts::SB_BASIC | MountFacts::MNT_BASIC | MountFacts::MNT_POINT;
+    let (mut points, mut all, mut cgroups) = (String::new(), Vec::new(), Vec::new());
+    let mut buffer: MountBuffer = [0; 1088];
+    let (mut ids, mut after) = ([0; 256], 0);
+    loop {
+        let count = listmount(after, &mut ids).ok()?;
+        for id in ids.iter().take(count).copied() {
+            let status = statmount(id, wanted, &mut buffer).ok().filter(|status| status.facts == wanted)?;
+            let point = status.point.to_str().ok()?;
+            points.push_str(point);
+            all.push((id, status.parent, point.len()));
+            match status.magic {
+                CGROUP_SUPER_MAGIC => cgroups.push((id, false)),
+                CGROUP2_SUPER_MAGIC => cgroups.push((id, true)),
+                _ => {}
+            }
+        }
+        if count < ids.len() {
+            break;
+        }
+        after = ids.last().copied()?;
+    }
+    let mut rest = points.as_str();
+    let mut places = Vec::with_capacity(all.len());
+    for (id, parent, length) in all {
+        let (point, others) = rest.split_at_checked(length)?;
+        places.push(Place { id, parent, point });
+        rest = others;
+    }
+    let mut mounts = Vec::new();
+    for (id, version_2) in cgroups {
+        let place = places.iter().find(|place| place.id == id)?;
+        // Outside of our root it has no place.
+        if !place.point.starts_with('/') || is_covered(*place, &places) {
+            continue;
+        }
+        let wanted = MountFacts::MNT_ROOT | MountFacts::MNT_OPTS;
+        let status = statmount(id, wanted, &mut buffer).ok()?;
+        // Where there are no options, the kernel does not say so before 6.13.
+        if !status.facts.contains(MountFacts::MNT_ROOT) || (!version_2 && status.options.is_empty()) {
+            return None;
+        }
+        mounts.push(CgroupMount {
+            root: status.root.to_str().ok()?.into(),
+            mount_point: place.point.into(),
+            version_2,
+            options: status.options.to_str().ok()?.split(',').map(String::from).collect(),
+        });
+    }
+    Some(mounts)
 }
 
 /// proc_pid_mountinfo(5), without the mounts that a path does not lead to because others lie on top.

@@ -190,3 +190,23 @@ fn a_path_may_have_colons_and_a_line_without_them_is_malformed() {
     let error = Layout::parse("1 2 3 - cgroup", "").expect_err("malformed");
     assert_eq!(error.to_string(), "/proc/self/mountinfo: unexpected text \"1 2 3 - cgroup\"");
 }
+
+#[test]
+fn the_kernel_tells_of_the_same_mounts_by_statmount_as_in_mountinfo() {
+    let mut expected = parse_mountinfo(&std::fs::read_to_string("/proc/self/mountinfo").unwrap()).unwrap();
+    for mount in &mut expected {
+        mount.options.retain(|option| option != "rw" && option != "ro");
+    }
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().unwrap(), numbers.next().unwrap());
+    match ask_mounts() {
+        Some(mut mounts) => {
+            for mount in &mut mounts {
+                mount.options.retain(|option| !option.is_empty());
+            }
+            assert_eq!(mounts, expected);
+        }
+        None => assert!(version < (6, 13), "Linux {release} has statmount"),
+    }
+}

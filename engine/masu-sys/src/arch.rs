@@ -136,6 +136,8 @@ pub(crate) mod nr {
         pub(crate) const RT_SIGACTION: usize = 13;
         pub(crate) const RT_SIGPROCMASK: usize = 14;
         pub(crate) const IOCTL: usize = 16;
+        pub(crate) const SENDMSG: usize = 46;
+        pub(crate) const RECVMSG: usize = 47;
         pub(crate) const EXECVE: usize = 59;
         pub(crate) const FCNTL: usize = 72;
         pub(crate) const GETCWD: usize = 79;
@@ -168,6 +170,8 @@ pub(crate) mod nr {
         pub(crate) const RT_SIGACTION: usize = 134;
         pub(crate) const RT_SIGPROCMASK: usize = 135;
         pub(crate) const SETGROUPS: usize = 159;
+        pub(crate) const SENDMSG: usize = 211;
+        pub(crate) const RECVMSG: usize = 212;
         pub(crate) const KEYCTL: usize = 219;
         pub(crate) const EXECVE: usize = 221;
         pub(crate) const SET_MEMPOLICY: usize = 237;
@@ -182,6 +186,8 @@ pub(crate) mod nr {
     pub(crate) const CLONE3: usize = 435;
     pub(crate) const CLOSE_RANGE: usize = 436;
     pub(crate) const MOUNT_SETATTR: usize = 442;
+    pub(crate) const STATMOUNT: usize = 457;
+    pub(crate) const LISTMOUNT: usize = 458;
 }
 
 #[cfg(test)]
