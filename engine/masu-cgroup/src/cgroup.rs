@@ -1,11 +1,11 @@
 //! A container's cgroup: one directory in each hierarchy, made, filled with limits, joined, kept on record.
 //!
 //! ```text
-//!   create ──> made ──(open_join: init attaches itself)──> populated ──> remove
-//!     │          │ Drop without keep(): removes what create made
-//!     └ error ───┘                    record ──> open, in a later process of the engine
+//!   begin ──> finish ──> made ──(open_join: init attaches itself)──> populated ──> remove
+//!     │          │         │ Drop without keep(): removes what was made
+//!     └ error ───┴─────────┘                record ──> open, in a later process of the engine
 //! ```
-//! An error in `create` leaves nothing behind. `open` looks nothing up: each directory is opened when it is first
+//! An error on the way leaves nothing behind. `open` looks nothing up: each directory is opened when it is first
 //! needed, so that a command that needs none pays for none.
 
 use alloc::string::{String, ToString};
@@ -120,6 +120,17 @@ pub struct Cgroup {
     /// The cgroup below that the container's processes are in, by the annotation `run.oci.delegate-cgroup`.
     pub(crate) delegated: Option<String>,
     pub(crate) remove_on_drop: bool,
+    /// What [`finish`](Self::finish) has yet to do.
+    unfinished: Option<Unfinished>,
+}
+
+/// The decisions about a cgroup that is not complete.
+#[derive(Debug)]
+struct Unfinished {
+    places: Places,
+    path: CgroupsPath,
+    devices: Option<DevicePolicy>,
+    has_subgroup: bool,
 }
 
 /// The container's cgroup in one hierarchy.
@@ -135,6 +146,8 @@ pub(crate) struct Member {
     pub(crate) noprefix: bool,
     /// How many of the path's last names were made by us.
     pub(crate) made: usize,
+    /// Whether it is known that nobody lived there before us.
+    vacant: bool,
     dir: OnceCell<Dir>,
 }
 
@@ -146,6 +159,18 @@ impl Cgroup {
     /// Every variant of [`Error`] but those of the freezer, removal and `exec`. Limits that the host cannot set
     /// fail before anything is made.
     pub fn create(layout: &Layout, request: &Request<'_>, unit: Option<PlannedUnit>) -> Result<Self> {
+        let mut cgroup = Self::begin(layout, request, unit)?;
+        cgroup.finish(layout, request)?;
+        Ok(cgroup)
+    }
+
+    /// As much of [`create`](Self::create) as has to be there before the container's process, which is born in the
+    /// unified hierarchy and joins the others: on a host that has no others that is all of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn begin(layout: &Layout, request: &Request<'_>, unit: Option<PlannedUnit>) -> Result<Self> {
         let lenient = request.is_lenient() && unit.is_none();
         check_layout(layout, request.privilege)?;
         let places = Places::of(layout);
@@ -165,28 +190,72 @@ impl Cgroup {
             let properties = devices.is_some().then(|| device_properties(request, version_2));
             cgroup.unit = Some(unit.start(&writes, properties, version_2)?);
         }
-        for (place, hierarchy) in path::places(layout) {
+        let unified = path::places(layout).filter(|(place, _)| *place != HierarchyKind::V1);
+        cgroup.add_all(unified, &path)?;
+        let unfinished = Unfinished { places, path, devices, has_subgroup };
+        match layout.v1().is_empty() {
+            true => cgroup.complete(unfinished, request)?,
+            false => {
+                cgroup.check_vacant()?;
+                cgroup.unfinished = Some(unfinished);
+            }
+        }
+        Ok(cgroup)
+    }
+
+    /// Whether nothing is left for [`finish`](Self::finish).
+    pub fn is_complete(&self) -> bool {
+        self.unfinished.is_none()
+    }
+
+    /// The rest of [`create`](Self::create).
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn finish(&mut self, layout: &Layout, request: &Request<'_>) -> Result<()> {
+        let Some(unfinished) = self.unfinished.take() else { return Ok(()) };
+        let begun = self.members.len();
+        let v1 = path::places(layout).filter(|(place, _)| *place == HierarchyKind::V1);
+        self.add_all(v1, &unfinished.path)?;
+        // The unified one last, as everywhere.
+        self.members.rotate_left(begun);
+        self.complete(unfinished, request)
+    }
+
+    /// Makes the cgroup's directories in these hierarchies.
+    fn add_all<'a>(
+        &mut self,
+        hierarchies: impl Iterator<Item = (HierarchyKind, &'a Hierarchy)>,
+        path: &CgroupsPath,
+    ) -> Result<()> {
+        for (place, hierarchy) in hierarchies {
             match path.below_mount(hierarchy, place) {
-                Ok(path) => cgroup.add(Member::new(hierarchy, place, path))?,
+                Ok(path) => self.add(Member::new(hierarchy, place, path))?,
                 // Out of sight is out of reach: a user who may do without does.
-                Err(_) if lenient => cgroup.denied.extend(hierarchy.controllers.iter().cloned()),
+                Err(_) if self.lenient => self.denied.extend(hierarchy.controllers.iter().cloned()),
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+
+    /// Writes to it.
+    fn complete(&mut self, unfinished: Unfinished, request: &Request<'_>) -> Result<()> {
+        let Unfinished { places, devices, has_subgroup, .. } = unfinished;
         // Nothing is written before it is known that nobody else lives here.
-        cgroup.check_vacant()?;
+        self.check_vacant()?;
         if has_subgroup {
-            cgroup.move_holder()?;
+            self.move_holder()?;
         }
-        cgroup.fill_cpuset(request.resources)?;
+        self.fill_cpuset(request.resources)?;
         match &devices {
-            Some(devices) if !lenient || cgroup.has_devices() => cgroup.set_devices(devices)?,
+            Some(devices) if !self.lenient || self.has_devices() => self.set_devices(devices)?,
             _ => {}
         }
-        let obstacles = cgroup.enable_controllers(request.resources, &places)?;
-        cgroup.set(request.resources, &places, &obstacles)?;
-        cgroup.make_delegated()?;
-        Ok(cgroup)
+        let obstacles = self.enable_controllers(request.resources, &places)?;
+        self.set(request.resources, &places, &obstacles)?;
+        self.make_delegated()
     }
 
     /// The record of a cgroup that [`create`](Self::create) is about to make: what a caller writes down first, so that
@@ -225,6 +294,7 @@ impl Cgroup {
             unsettled: Vec::new(),
             delegated: record.delegated.clone(),
             remove_on_drop: false,
+            unfinished: None,
         }
     }
 
@@ -237,7 +307,8 @@ impl Cgroup {
     }
 
     /// Leaves out what somebody lives in, of a cgroup of which it was not yet known whether it is somebody else's: nobody of
-    /// ours can be in it, but for the first process of a unit, which ends with its engine and the unit with it.
+    /// ours can be in it, but for the first process of a unit, which ends with its engine and the unit with it, and for the
+    /// container's, which was born beside version 1 hierarchies while they were made, and ends with the engine too.
     pub fn forget_inhabited(&mut self) {
         let unit = self.unit.as_ref().map(|unit| unit.record().name.clone());
         let is_vacant = |member: &Member| {
@@ -247,6 +318,9 @@ impl Cgroup {
             };
             processes.is_ok_and(|pids| pids.is_empty())
         };
+        let mut backoff = Backoff::for_removal();
+        let was_born_in = |member: &Member| member.version_2 && !member.alone;
+        while self.members.iter().any(|member| was_born_in(member) && !is_vacant(member)) && backoff.wait() {}
         let known = self.members.len();
         self.members.retain(is_vacant);
         if self.members.len() < known {
@@ -324,7 +398,8 @@ impl Cgroup {
     ///
     /// [`Error::Io`].
     pub fn open_tasks(&self) -> Result<Vec<(String, OwnedFd)>> {
-        self.open_join(&[]).map(|join| join.tasks)
+        let v1 = self.members.iter().filter(|member| !member.version_2);
+        self.open_members(v1, &[]).map(|join| join.tasks)
     }
 
     /// The unified hierarchy's directory for CLONE_INTO_CGROUP.
@@ -333,7 +408,8 @@ impl Cgroup {
     ///
     /// [`Error::Io`].
     pub fn unified_dir(&self) -> Result<Option<OwnedFd>> {
-        self.open_join(&[]).map(|join| join.unified)
+        let unified = self.members.iter().filter(|member| member.version_2);
+        self.open_members(unified, &[]).map(|join| join.unified)
     }
 
     /// Opens what a process needs to enter the cgroup, or with `exec --cgroup` existing cgroups below it.
@@ -349,8 +425,16 @@ impl Cgroup {
                 )));
             }
         }
+        self.open_members(self.members.iter(), subs)
+    }
+
+    fn open_members<'a>(
+        &self,
+        members: impl Iterator<Item = &'a Member>,
+        subs: &[SubCgroup],
+    ) -> Result<Join> {
         let mut join = Join::default();
-        for member in &self.members {
+        for member in members {
             let sub = subs.iter().find(|sub| {
                 sub.controllers.is_empty() || sub.controllers.iter().any(|name| member.answers_to(name))
             });
@@ -510,11 +594,12 @@ impl Cgroup {
         let holder = self.unit.as_ref().and_then(Unit::holder).map(|pid| pid.as_raw_nonzero().get());
         let count =
             |member: &Member| Ok(member.processes()?.into_iter().filter(|pid| Some(*pid) != holder).count());
+        let is_old = |member: &Member| member.made == 0 && !member.vacant;
         let is_others =
-            |member: &mut Member| member.made == 0 && member.is_optional() && !matches!(count(member), Ok(0));
+            |member: &mut Member| is_old(member) && member.is_optional() && !matches!(count(member), Ok(0));
         let others = self.members.extract_if(.., is_others);
         self.denied.extend(others.flat_map(|member| member.controllers));
-        for member in self.members.iter().filter(|member| member.made == 0 && !member.is_optional()) {
+        for member in self.members.iter().filter(|member| is_old(member) && !member.is_optional()) {
             match count(member)? {
                 0 => {}
                 count => return Err(Error::NotEmpty(count)),
@@ -523,6 +608,7 @@ impl Cgroup {
                 return Err(Error::Frozen(member.path_for_message_only()));
             }
         }
+        self.members.iter_mut().for_each(|member| member.vacant = true);
         Ok(())
     }
 
@@ -598,6 +684,7 @@ impl Member {
             alone: place == HierarchyKind::Alone,
             noprefix: hierarchy.noprefix,
             made: 0,
+            vacant: false,
             dir: OnceCell::new(),
         }
     }
@@ -611,6 +698,7 @@ impl Member {
             alone: record.alone,
             noprefix: record.noprefix,
             made: record.made,
+            vacant: false,
             dir: OnceCell::new(),
         }
     }

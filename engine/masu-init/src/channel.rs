@@ -1,13 +1,12 @@
 //! The line to the engine: frames out, one byte back at each barrier.
 
-use core::mem::MaybeUninit;
 use masu_hook::Tail;
-
 use masu_program::{Barrier, DETAIL_SIZE, Frame, Part};
+use masu_sys::socket::send_descriptor;
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    io::{Errno, IoSlice},
-    net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags},
+    io::Errno,
+    net::{RecvFlags, SendFlags},
 };
 
 use crate::failure::{At, Failure, Result, fail};
@@ -19,19 +18,12 @@ pub(crate) struct Channel(pub(crate) OwnedFd);
 impl Channel {
     /// Tells the engine that the process went on in `pid`.
     pub(crate) fn send_forked(&self, pid: i32) -> Result<()> {
-        self.send(&Frame::Forked { pid }).at(Part::Write)
+        self.send(Frame::Forked { pid }).at(Part::Write)
     }
 
     /// Hands a descriptor to the engine; the frame says what it is.
-    pub(crate) fn send_descriptor(&self, frame: &Frame, descriptor: BorrowedFd<'_>) -> Result<()> {
-        let bytes = frame.encode();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut rights = SendAncillaryBuffer::new(&mut space);
-        let descriptors = [descriptor];
-        rights.push(SendAncillaryMessage::ScmRights(&descriptors));
-        rustix::net::sendmsg(self.0.as_fd(), &[IoSlice::new(&bytes)], &mut rights, SendFlags::NOSIGNAL)
-            .map(drop)
-            .at(Part::SendDescriptor)
+    pub(crate) fn send_descriptor(&self, frame: Frame, descriptor: BorrowedFd<'_>) -> Result<()> {
+        send_descriptor(self.0.as_fd(), &frame.encode(), descriptor).at(Part::SendDescriptor)
     }
 
     /// Stops at `barrier` until the engine has done its half.
@@ -39,19 +31,20 @@ impl Channel {
     /// An engine that died has closed its end; then the answer is an end of file, and so is ours: nothing is
     /// left behind that nobody knows of.
     pub(crate) fn wait_at(&self, barrier: Barrier) -> Result<()> {
-        self.send(&Frame::Reached(barrier)).at(Part::Write)?;
+        self.send(Frame::Reached(barrier)).at(Part::Write)?;
         let mut go = [0; 1];
         let (received, _) = rustix::net::recv(self.0.as_fd(), &mut go, RecvFlags::empty()).at(Part::Read)?;
         if received == 0 { Err(fail(Part::Read, Errno::PIPE)) } else { Ok(()) }
     }
 
     /// Reports a failure.
-    pub(crate) fn send_failure(&self, frame: &Frame) {
+    pub(crate) fn send_failure(&self, frame: Frame) {
         // ignored: an engine that is gone learns nothing, and the process ends in any case.
         let _ = self.send(frame);
     }
 
-    fn send(&self, frame: &Frame) -> rustix::io::Result<()> {
+    /// Tells the engine. By value: a reference to a frame that is a constant would be a kilobyte of our file.
+    pub(crate) fn send(&self, frame: Frame) -> rustix::io::Result<()> {
         rustix::net::send(self.0.as_fd(), &frame.encode(), SendFlags::NOSIGNAL).map(|_| ())
     }
 }

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use masu_program::{DeviceSource, FileKind, Part};
+use masu_program::{FileKind, Part};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
     fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid},
@@ -25,21 +25,15 @@ pub(crate) struct Node {
     pub(crate) owner: (u32, u32),
 }
 
-/// Makes the node `path` below `root`.
-pub(crate) fn make(root: BorrowedFd<'_>, path: &CStr, node: &Node, source: DeviceSource<'_>) -> Result<()> {
-    match source {
-        DeviceSource::Node => make_node(root, path, node),
-        DeviceSource::Tree(fd) => bind(root, path, masu_sys::fd::inherited(fd.0).at(Part::Open)?.as_fd()),
-        DeviceSource::Path(host) => {
-            let device =
-                path::open_on_host(host.as_c_str(), OFlags::PATH | OFlags::NOFOLLOW).at(Part::Open)?;
-            check(&device, node)?;
-            bind(root, path, clone(device.as_fd(), OpenTreeFlags::empty())?.as_fd())
-        }
-    }
+/// Binds the host's device at a path of the host, proven to be this one.
+pub(crate) fn bind_path(root: BorrowedFd<'_>, path: &CStr, node: &Node, host: &CStr) -> Result<()> {
+    let device = path::open_on_host(host, OFlags::PATH | OFlags::NOFOLLOW).at(Part::Open)?;
+    check(&device, node)?;
+    bind(root, path, clone(device.as_fd(), OpenTreeFlags::empty())?.as_fd())
 }
 
-fn make_node(root: BorrowedFd<'_>, path: &CStr, node: &Node) -> Result<()> {
+/// Makes the node `path` below `root`.
+pub(crate) fn make(root: BorrowedFd<'_>, path: &CStr, node: &Node) -> Result<()> {
     let (above, name) = path::open_parent(root, path, IN_ROOT)?;
     let device = rustix::fs::makedev(node.number.0, node.number.1);
     let mode = Mode::from_bits_truncate(node.mode);
@@ -64,7 +58,8 @@ fn make_node(root: BorrowedFd<'_>, path: &CStr, node: &Node) -> Result<()> {
     Ok(())
 }
 
-fn bind(root: BorrowedFd<'_>, path: &CStr, tree: BorrowedFd<'_>) -> Result<()> {
+/// Binds a clone of the host's device at `path` below `root`.
+pub(crate) fn bind(root: BorrowedFd<'_>, path: &CStr, tree: BorrowedFd<'_>) -> Result<()> {
     let place = path::make_target(root, path, false, IN_ROOT)?;
     attach(tree, place.as_fd())
 }

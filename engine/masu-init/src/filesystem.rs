@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use masu_program::{Attributes, CopyUp, Part, Propagation, Source, Target, Texts};
+use masu_program::{Attributes, CopyUp, Part, Propagation, Target, Texts};
 use masu_sys::mount::{MountAttr, MountSetattrFlags, Propagation as Mode, mount_setattr};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -19,16 +19,14 @@ use crate::{
     path::{self, IN_ROOT, IN_ROOT_NO_SYMLINKS},
 };
 
-/// Makes a mount and attaches it below `root`; `attributes` are those of the mount alone, then the recursive.
+/// Attaches a tree below `root`, with these attributes of all of it.
 pub(crate) fn mount(
     root: BorrowedFd<'_>,
-    source: &Source<'_>,
+    tree: &OwnedFd,
     target: &Target<'_>,
-    attributes: [Attributes; 2],
+    recursive: Attributes,
     propagation: [Option<Propagation>; 2],
 ) -> Result<()> {
-    let [alone, recursive] = attributes;
-    let tree = open_source(source, alone)?;
     set_attributes(tree.as_fd(), recursive, MountSetattrFlags::EMPTY_PATH | MountSetattrFlags::RECURSIVE)?;
     let resolve = if target.no_symlinks { IN_ROOT_NO_SYMLINKS } else { IN_ROOT };
     let place = path::make_target(root, target.path.as_c_str(), is_directory(tree.as_fd())?, resolve)?;
@@ -51,21 +49,24 @@ pub(crate) fn unmount(root: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     rustix::mount::unmount(name.as_c_str(), flags).at(Part::Detach)
 }
 
-/// Makes a mount that begins with what the directory at `path` holds, and attaches it there.
+/// The attributes of a mount that is to be filled before it gets its own.
+pub(crate) const fn writable(attributes: Attributes) -> Attributes {
+    Attributes { set: attributes.set & !READ_ONLY.set, ..attributes }
+}
+
+/// Attaches a [`writable`] tree at `path`, with what the directory there holds, and then these attributes: of the mount
+/// alone, and of all below.
 pub(crate) fn mount_copy(
     root: BorrowedFd<'_>,
-    source: &Source<'_>,
+    tree: &OwnedFd,
     path: &CStr,
     what: CopyUp,
-    [alone, recursive]: [Attributes; 2],
+    attributes: [Attributes; 2],
     propagation: [Option<Propagation>; 2],
 ) -> Result<()> {
-    // Read-only it could not be filled.
-    let writable = Attributes { set: alone.set & !READ_ONLY.set, ..alone };
-    let tree = open_source(source, writable)?;
     let place = path::make_target(root, path, true, IN_ROOT)?;
     copy::up(place.as_fd(), tree.as_fd(), what)?;
-    set_both(tree.as_fd(), [alone, recursive])?;
+    set_both(tree.as_fd(), attributes)?;
     attach(tree.as_fd(), place.as_fd())?;
     propagation.into_iter().flatten().try_for_each(|change| propagate(tree.as_fd(), change))
 }
@@ -100,28 +101,22 @@ fn reconfigure(mount: BorrowedFd<'_>, flags: Texts<'_>, parameters: Texts<'_>) -
     changed.map_err(|failure| Failure { log: Some(context), ..failure })
 }
 
-/// Opens the detached tree that a mount is made of, with these attributes.
-pub(crate) fn open_source(source: &Source<'_>, attributes: Attributes) -> Result<OwnedFd> {
-    match *source {
-        Source::Filesystem { kind, flags, parameters } => {
-            make(kind.as_c_str(), flags, parameters, attributes)
-        }
-        Source::FilesystemOr { kind, flags, parameters, instead } => {
-            match make(kind.as_c_str(), flags, parameters, attributes) {
-                Err(Failure { errno: Errno::PERM, .. }) => clone_path(instead.as_c_str(), true, attributes),
-                outcome => outcome,
-            }
-        }
-        Source::Tree { fd } => {
-            let tree = masu_sys::fd::inherited(fd.0).at(Part::Open)?;
-            set_attributes(tree.as_fd(), attributes, MountSetattrFlags::EMPTY_PATH)?;
-            Ok(tree)
-        }
-        Source::Path { path, recursive } => clone_path(path.as_c_str(), recursive, attributes),
+/// Makes an instance of procfs or sysfs; where the kernel refuses it, clones what is mounted at a path of the host.
+pub(crate) fn make_or_clone(
+    kind: &CStr,
+    flags: Texts<'_>,
+    parameters: Texts<'_>,
+    instead: &CStr,
+    attributes: Attributes,
+) -> Result<OwnedFd> {
+    match make(kind, flags, parameters, attributes) {
+        Err(Failure { errno: Errno::PERM, .. }) => clone_path(instead, true, attributes),
+        outcome => outcome,
     }
 }
 
-fn clone_path(path: &CStr, recursive: bool, attributes: Attributes) -> Result<OwnedFd> {
+/// Clones what is mounted at a path of the host.
+pub(crate) fn clone_path(path: &CStr, recursive: bool, attributes: Attributes) -> Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     let tree = rustix::mount::open_tree(CWD, path, flags).at(Part::OpenTree)?;
@@ -131,7 +126,12 @@ fn clone_path(path: &CStr, recursive: bool, attributes: Attributes) -> Result<Ow
 
 /// Makes an instance of a file system. Its attributes come with the mount, not after it: where only a read-only one
 /// may be mounted, as below a container whose own is locked so, the kernel looks at these.
-fn make(kind: &CStr, flags: Texts<'_>, parameters: Texts<'_>, attributes: Attributes) -> Result<OwnedFd> {
+pub(crate) fn make(
+    kind: &CStr,
+    flags: Texts<'_>,
+    parameters: Texts<'_>,
+    attributes: Attributes,
+) -> Result<OwnedFd> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).at(Part::FsOpen)?;
     match configure(context.as_fd(), flags, parameters, attributes) {
         Ok(tree) => Ok(tree),
@@ -206,7 +206,12 @@ pub(crate) fn is_directory(file: BorrowedFd<'_>) -> Result<bool> {
 pub(crate) const READ_ONLY: Attributes =
     Attributes { set: MountAttrFlags::MOUNT_ATTR_RDONLY.bits() as u64, clear: 0 };
 
-fn set_attributes(tree: BorrowedFd<'_>, attributes: Attributes, flags: MountSetattrFlags) -> Result<()> {
+/// Sets and clears attributes of a mount.
+pub(crate) fn set_attributes(
+    tree: BorrowedFd<'_>,
+    attributes: Attributes,
+    flags: MountSetattrFlags,
+) -> Result<()> {
     if attributes.is_empty() {
         return Ok(());
     }

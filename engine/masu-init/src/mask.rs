@@ -75,10 +75,5 @@ fn open_null() -> Result<OwnedFd> {
 }
 
 fn make_empty(parameters: Texts<'_>) -> Result<OwnedFd> {
-    let source = masu_program::Source::Filesystem {
-        kind: masu_program::CText::new(c"tmpfs"),
-        flags: Texts::default(),
-        parameters,
-    };
-    filesystem::open_source(&source, filesystem::READ_ONLY)
+    filesystem::make(c"tmpfs", Texts::default(), parameters, filesystem::READ_ONLY)
 }

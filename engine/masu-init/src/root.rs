@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use masu_program::{Attributes, Entry, Part, Propagation, Source};
+use masu_program::{Entry, Part, Propagation};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
     fs::{CWD, OFlags},
@@ -11,7 +11,7 @@ use rustix::{
 
 use crate::{
     failure::{At, Result},
-    filesystem, path,
+    path,
 };
 
 /// Changes how the mount at `/`, or all mounts, propagate.
@@ -23,12 +23,11 @@ pub(crate) fn set_propagation(propagation: Propagation) -> Result<()> {
     rustix::mount::mount_change(c"/", flags).at(Part::Propagate)
 }
 
-/// Attaches the root file system and opens it.
+/// Attaches the tree of the root file system.
 ///
 /// It goes on top of `/`, not onto its own path, unless a hook is to find it there: that path may be out of reach for a
 /// user namespace, and where it is attached does not matter to the pivot, which moves it.
-pub(crate) fn attach(source: &Source<'_>, place: &CStr) -> Result<OwnedFd> {
-    let tree = filesystem::open_source(source, Attributes::default())?;
+pub(crate) fn attach(tree: OwnedFd, place: &CStr) -> Result<OwnedFd> {
     put(tree.as_fd(), place)?;
     Ok(tree)
 }

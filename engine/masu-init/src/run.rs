@@ -3,11 +3,12 @@
 use core::ffi::CStr;
 
 use masu_hook::{Hook, Tail};
-use masu_program::{EXECUTES, Fd, Frame, Part, Step, Steps, Texts};
+use masu_program::{Attributes, DeviceSource, EXECUTES, Fd, Frame, Part, Source, Step, Steps, Texts};
 use masu_sys::{
     exec::{PointerBlock, execve},
     fd::inherited,
     memory::map_sealed,
+    mount::MountSetattrFlags,
     process::{CloneArgs, CloneFlags, Forked, exit_group, fork},
     scheduling::{self, SchedAttr},
 };
@@ -21,7 +22,9 @@ use crate::{
     channel::{Channel, failure_frame},
     device,
     failure::{At, Failure, Result, fail},
-    filesystem, hook,
+    filesystem,
+    handed::Handed,
+    hook,
     mask::Masks,
     passwd::Home,
     path,
@@ -37,7 +40,8 @@ const FAILED: i32 = 1;
 /// The number of the step in a failure that comes before the first one.
 const NO_STEP: u32 = u32::MAX;
 
-/// Carries out the program whose descriptor is the first argument, over the channel that is the second.
+/// Carries out the program that begins in the descriptor of the first argument, and goes on over the channel that is the
+/// second.
 ///
 /// Returns only when it failed; the value is the exit status.
 pub fn run<'a>(mut arguments: impl Iterator<Item = &'a CStr>) -> i32 {
@@ -53,7 +57,9 @@ pub fn run<'a>(mut arguments: impl Iterator<Item = &'a CStr>) -> i32 {
         }
     };
     let record = Record::open(record);
-    for (number, step) in (0..).zip(Steps::new(bytes)) {
+    init.steps = Steps::new(bytes);
+    for number in 0.. {
+        let Some(step) = init.steps.next() else { break };
         record.begin(number);
         let done = match step {
             Ok(step) => init.step(number, &step),
@@ -80,12 +86,17 @@ fn begin(program: Option<&CStr>) -> Result<&'static [u8]> {
 }
 
 pub(crate) fn descriptor(argument: Option<&CStr>) -> rustix::io::Result<OwnedFd> {
-    let number = argument.and_then(|text| text.to_str().ok()?.parse().ok());
-    inherited(number.ok_or(Errno::BADF)?)
+    let digits = argument.unwrap_or_default().to_bytes();
+    let number = digits.iter().fold(0, |number: i32, digit| {
+        number.wrapping_mul(10).wrapping_add(i32::from(*digit) - i32::from(b'0'))
+    });
+    inherited(number)
 }
 
 /// What one step leaves for later ones.
-struct Init<'a> {
+struct Init {
+    steps: Steps<'static>,
+    handed: Handed,
     /// The line to the engine; gone once the container waits for its start, and the engine for nothing.
     channel: Option<Channel>,
     proc: Option<OwnedFd>,
@@ -94,7 +105,7 @@ struct Init<'a> {
     masks: Masks,
     directory: Directory,
     home: Home,
-    found: Option<&'a CStr>,
+    found: Option<&'static CStr>,
     said: Tail,
     starter: Option<Starter>,
     terminal: Terminal,
@@ -107,9 +118,11 @@ struct Starter {
     first: u32,
 }
 
-impl<'a> Init<'a> {
+impl Init {
     fn new(channel: Channel) -> Self {
         Self {
+            steps: Steps::new(&[]),
+            handed: Handed::new(),
             channel: Some(channel),
             proc: None,
             exec_label: None,
@@ -125,9 +138,10 @@ impl<'a> Init<'a> {
     }
 
     #[expect(clippy::too_many_lines, reason = "a flat list of steps, a line or two each")]
-    fn step(&mut self, number: u32, step: &Step<'a>) -> Result<()> {
+    fn step(&mut self, number: u32, step: &Step<'static>) -> Result<()> {
         match *step {
-            Step::HoldProc { proc } => self.proc = Some(adopt(proc)?),
+            Step::AwaitProgram => self.go_on()?,
+            Step::HoldProc { proc } => self.proc = Some(self.take(proc)?),
             Step::ReleaseProc => self.proc = None,
             Step::HoldExecLabel { path } => {
                 let file = process::open_below_proc(self.proc()?, path.as_c_str())?;
@@ -136,7 +150,7 @@ impl<'a> Init<'a> {
             Step::AdjustOomScore { score } => {
                 self.write_below_proc(c"self/oom_score_adj", score.as_c_str())?
             }
-            Step::JoinNamespaces { fd, namespaces } => process::join(&adopt(fd)?, namespaces)?,
+            Step::JoinNamespaces { fd, namespaces } => process::join(&self.take(fd)?, namespaces)?,
             Step::Unshare { namespaces } => {
                 masu_sys::process::unshare(CloneFlags::from_bits_truncate(namespaces.bits()))
                     .at(Part::Unshare)?;
@@ -149,7 +163,7 @@ impl<'a> Init<'a> {
             }
             Step::Barrier(barrier) => self.channel()?.wait_at(barrier)?,
             Step::AttachCgroup { tasks } => {
-                rustix::io::write(adopt(tasks)?, b"0").at(Part::Write)?;
+                rustix::io::write(self.take(tasks)?, b"0").at(Part::Write)?;
             }
             Step::ChangeIdentity(identity) => process::change_identity(&identity)?,
             Step::HideFromTracers => process::hide_from_tracers()?,
@@ -165,16 +179,21 @@ impl<'a> Init<'a> {
             Step::SetHostPropagation(propagation) | Step::SetRootPropagation(propagation) => {
                 root::set_propagation(propagation)?;
             }
-            Step::OpenRoot { source, place } => self.root = Some(root::attach(&source, place.as_c_str())?),
+            Step::OpenRoot { source, place } => {
+                let tree = self.open_source(&source, Attributes::default())?;
+                self.root = Some(root::attach(tree, place.as_c_str())?);
+            }
             Step::StackRoot => root::stack(self.root()?)?,
             Step::OpenRootDirectory { path } => self.root = Some(root::open(path.as_c_str())?),
             Step::Mount { source, target, attributes, recursive, propagation } => {
-                filesystem::mount(self.root()?, &source, &target, [attributes, recursive], propagation)?;
+                let tree = self.open_source(&source, attributes)?;
+                filesystem::mount(self.root()?, &tree, &target, recursive, propagation)?;
             }
             Step::Unmount { path } => filesystem::unmount(self.root()?, path.as_c_str())?,
             Step::MountCopy { source, path, what, attributes, recursive, propagation } => {
+                let tree = self.open_source(&source, filesystem::writable(attributes))?;
                 let (path, attributes) = (path.as_c_str(), [attributes, recursive]);
-                filesystem::mount_copy(self.root()?, &source, path, what, attributes, propagation)?;
+                filesystem::mount_copy(self.root()?, &tree, path, what, attributes, propagation)?;
             }
             Step::ChangeMount { path, flags, parameters, attributes, recursive, propagation } => {
                 let (options, attributes) = ([flags, parameters], [attributes, recursive]);
@@ -182,7 +201,15 @@ impl<'a> Init<'a> {
             }
             Step::MakeDevice { path, kind, mode, number, owner, source } => {
                 let node = device::Node { kind, mode, number, owner };
-                device::make(self.root()?, path.as_c_str(), &node, source)?;
+                match source {
+                    DeviceSource::Tree(fd) => {
+                        device::bind(self.root()?, path.as_c_str(), self.take(fd)?.as_fd())?;
+                    }
+                    DeviceSource::Path(host) => {
+                        device::bind_path(self.root()?, path.as_c_str(), &node, host.as_c_str())?;
+                    }
+                    DeviceSource::Node => device::make(self.root()?, path.as_c_str(), &node)?,
+                }
             }
             Step::MakeSymlink { target, path, replace } => {
                 device::make_symlink(self.root()?, target.as_c_str(), path.as_c_str(), replace)?;
@@ -253,7 +280,7 @@ impl<'a> Init<'a> {
             Step::FindHome { uid } => self.home.find(uid)?,
             Step::FindProgram { programs } => self.found = Some(process::find_program(programs)?),
             Step::AwaitStart { fifo, reporting } => {
-                let fifo = adopt(fifo)?;
+                let fifo = self.take(fifo)?;
                 self.channel = None;
                 process::await_start(&fifo)?;
                 self.starter = reporting.then_some(Starter { fifo, first: number + 1 });
@@ -266,7 +293,7 @@ impl<'a> Init<'a> {
             Step::LoadFilterWithListener { program, flags } => {
                 let listener = masu_sys::seccomp::set_filter_with_listener(program, flags);
                 let listener = listener.at(Part::LoadFilter)?;
-                self.channel()?.send_descriptor(&Frame::Listener, listener.as_fd())?;
+                self.channel()?.send_descriptor(Frame::Listener, listener.as_fd())?;
             }
             Step::DropCapabilities { effective, permitted, inheritable } => {
                 process::drop_capabilities([effective, permitted, inheritable])?;
@@ -286,7 +313,7 @@ impl<'a> Init<'a> {
             }
             None => {
                 if let Some(channel) = &self.channel {
-                    channel.send_failure(&failure_frame(number, failure, &self.said));
+                    channel.send_failure(failure_frame(number, failure, &self.said));
                 }
             }
         }
@@ -299,7 +326,8 @@ impl<'a> Init<'a> {
             return Ok(());
         };
         let [output, error] = outputs;
-        let (output, error) = (output.map(adopt).transpose()?, error.map(adopt).transpose()?);
+        let take = |output: Option<Fd>| output.map(|fd| self.take(fd)).transpose();
+        let (output, error) = (take(output)?, take(error)?);
         let home = self.home.variable().filter(|_| with_home);
         let environment = block(environment, home)?;
         let hook = Hook {
@@ -320,6 +348,38 @@ impl<'a> Init<'a> {
         self.channel.as_ref().ok_or(fail(Part::Write, Errno::BADF))
     }
 
+    /// The rest of the program, in the place of what has been done.
+    fn go_on(&mut self) -> Result<()> {
+        let program = self.take(Fd::PROGRAM)?;
+        self.steps = Steps::new(map_sealed(program.as_fd()).at(Part::Read)?);
+        Ok(())
+    }
+
+    /// A descriptor of the host; it is closed when the step is done.
+    fn take(&self, fd: Fd) -> Result<OwnedFd> {
+        self.handed.take(fd, self.channel.as_ref())
+    }
+
+    /// The detached tree that a mount is made of, with these attributes.
+    fn open_source(&self, source: &Source<'_>, attributes: Attributes) -> Result<OwnedFd> {
+        match *source {
+            Source::Filesystem { kind, flags, parameters } => {
+                filesystem::make(kind.as_c_str(), flags, parameters, attributes)
+            }
+            Source::FilesystemOr { kind, flags, parameters, instead } => {
+                filesystem::make_or_clone(kind.as_c_str(), flags, parameters, instead.as_c_str(), attributes)
+            }
+            Source::Tree { fd } => {
+                let tree = self.take(fd)?;
+                filesystem::set_attributes(tree.as_fd(), attributes, MountSetattrFlags::EMPTY_PATH)?;
+                Ok(tree)
+            }
+            Source::Path { path, recursive } => {
+                filesystem::clone_path(path.as_c_str(), recursive, attributes)
+            }
+        }
+    }
+
     fn root(&self) -> Result<BorrowedFd<'_>> {
         self.root.as_ref().map(AsFd::as_fd).ok_or(fail(Part::Open, Errno::BADF))
     }
@@ -334,7 +394,7 @@ impl<'a> Init<'a> {
 
     /// Goes on in a child of the engine; the process so far ends here.
     fn fork(&self, flags: CloneFlags, cgroup: Option<Fd>) -> Result<()> {
-        let cgroup = cgroup.map(adopt).transpose()?;
+        let cgroup = cgroup.map(|fd| self.take(fd)).transpose()?;
         let arguments =
             CloneArgs { flags: flags | CloneFlags::PARENT, cgroup: cgroup.as_ref().map(AsFd::as_fd) };
         match fork(&arguments).at(Part::Fork)? {
@@ -365,9 +425,4 @@ fn block<'a>(texts: Texts<'a>, more: Option<&'a CStr>) -> Result<PointerBlock<'a
         block.push(text).at(Part::Allocate)?;
     }
     Ok(block)
-}
-
-/// Takes the descriptor that the engine left under this number; it is closed when the step is done.
-fn adopt(fd: Fd) -> Result<OwnedFd> {
-    inherited(fd.0).at(Part::Open)
 }

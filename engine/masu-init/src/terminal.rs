@@ -50,7 +50,7 @@ impl Terminal {
         if rustix::fs::fstat(&slave).at(Part::Stat)?.st_uid != uid {
             rustix::fs::fchown(&slave, Some(Uid::from_raw(uid)), None::<Gid>).at(Part::ChangeOwner)?;
         }
-        channel.send_descriptor(&Frame::Terminal, master.as_fd())?;
+        channel.send_descriptor(Frame::Terminal, master.as_fd())?;
         self.slave = Some(slave);
         Ok(())
     }

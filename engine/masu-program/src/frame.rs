@@ -42,6 +42,8 @@ pub enum Frame {
     Terminal,
     /// The filter for system calls is loaded; its listener comes with the frame likewise.
     Listener,
+    /// The descriptors that came with the program are used up; init waits for the next.
+    Exhausted,
     /// A step failed, and init ends.
     Failed {
         /// Number of the step.
@@ -145,6 +147,7 @@ parts! {
     OpenSlave = "ioctl TIOCGPTPEER",
     ResizeTerminal = "ioctl TIOCSWINSZ",
     SendDescriptor = "sendmsg",
+    ReceiveDescriptors = "recvmsg",
     ControlTerminal = "ioctl TIOCSCTTY",
     Duplicate = "dup3",
     Allocate = "mmap",
@@ -161,6 +164,7 @@ impl Frame {
             Self::Reached(barrier) => (1, barrier as u8, 0, 0),
             Self::Terminal => (3, 0, 0, 0),
             Self::Listener => (4, 0, 0, 0),
+            Self::Exhausted => (5, 0, 0, 0),
             Self::Failed { step, part, errno, .. } => (2, part as u8, errno, step),
         };
         let [errno_low, errno_high] = errno.to_le_bytes();
@@ -193,6 +197,7 @@ impl Frame {
             }),
             3 => Some(Self::Terminal),
             4 => Some(Self::Listener),
+            5 => Some(Self::Exhausted),
             _ => None,
         }
     }
@@ -214,6 +219,7 @@ mod tests {
             Frame::Reached(Barrier::Ready),
             Frame::Terminal,
             Frame::Listener,
+            Frame::Exhausted,
         ];
         frames.extend(Part::ALL.iter().map(|part| Frame::Failed {
             step: 70_000,
@@ -228,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_refused() {
-        for start in [[5, 0], [1, 3], [2, 255]] {
+        for start in [[6, 0], [1, 3], [2, 255]] {
             let mut bytes = [0; FRAME_SIZE];
             bytes[..2].copy_from_slice(&start);
             assert_eq!(Frame::decode(&bytes), None, "{start:?}");

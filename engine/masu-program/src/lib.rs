@@ -6,11 +6,12 @@
 //! part of it and the errno that failed. The engine, which kept the origin of every step, owns the words.
 //!
 //! # Terminology
-//! * **program**: the encoded steps, in a sealed memfd.
+//! * **program**: the encoded steps, in two sealed memfds: init begins with the first, and waits for the other
+//!   ([`Step::AwaitProgram`]).
 //! * **step**: one entry of the program; its number is its place in the list.
 //! * **part**: the operation within a step (a step that mounts opens, configures, attaches …).
 //! * **barrier**: a place where init stops until the engine has done its half ([`Barrier`]).
-//! * **fd**: a descriptor that the engine opened and that init inherits under the same number ([`Fd`]).
+//! * **fd**: a descriptor that the engine opened and hands over with the program, by its place among them ([`Fd`]).
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

@@ -12,6 +12,9 @@ use crate::{Barrier, CText, Texts};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
 pub enum Step<'a> {
+    /// Waits for the rest of the program, and the descriptors that it speaks of: the engine was making the cgroup meanwhile.
+    /// Unlike at a barrier init says nothing, for the engine sends them as soon as it has them.
+    AwaitProgram,
     /// Keeps the host's procfs at hand for the steps that write below it.
     HoldProc {
         /// The host's `/proc`.
@@ -394,39 +397,14 @@ pub enum Step<'a> {
     },
 }
 
-impl Step<'_> {
-    /// The step with the numbers of its descriptors replaced by what `open` gives for them.
-    #[must_use]
-    pub fn with_descriptors(self, mut open: impl FnMut(Fd) -> Fd) -> Self {
-        match self {
-            Self::HoldProc { proc } => Self::HoldProc { proc: open(proc) },
-            Self::JoinNamespaces { fd, namespaces } => Self::JoinNamespaces { fd: open(fd), namespaces },
-            Self::Fork { namespaces, cgroup } => Self::Fork { namespaces, cgroup: cgroup.map(open) },
-            Self::AttachCgroup { tasks } => Self::AttachCgroup { tasks: open(tasks) },
-            Self::OpenRoot { source: Source::Tree { fd }, place } => {
-                Self::OpenRoot { source: Source::Tree { fd: open(fd) }, place }
-            }
-            Self::Mount { source: Source::Tree { fd }, target, attributes, recursive, propagation } => {
-                let source = Source::Tree { fd: open(fd) };
-                Self::Mount { source, target, attributes, recursive, propagation }
-            }
-            Self::MakeDevice { path, kind, mode, number, owner, source: DeviceSource::Tree(fd) } => {
-                let source = DeviceSource::Tree(open(fd));
-                Self::MakeDevice { path, kind, mode, number, owner, source }
-            }
-            Self::RunHook { path, arguments, environment, with_home, outputs, timeout, state, state_end } => {
-                let outputs = outputs.map(|output| output.map(&mut open));
-                Self::RunHook { path, arguments, environment, with_home, outputs, timeout, state, state_end }
-            }
-            Self::AwaitStart { fifo, reporting } => Self::AwaitStart { fifo: open(fifo), reporting },
-            step => step,
-        }
-    }
-}
-
-/// A descriptor that the engine opened; init finds it under the same number, and closes it after the step.
+/// A descriptor that the engine opened, by its place among those that it hands over; init closes it after the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fd(pub i32);
+
+impl Fd {
+    /// The rest of the program, which is handed over before the descriptors that it speaks of.
+    pub const PROGRAM: Self = Self(-1);
+}
 
 /// Where a mount comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

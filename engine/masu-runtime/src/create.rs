@@ -31,9 +31,9 @@ use crate::{
     lsm,
     net_devices::NetDevices,
     notify::{self, Notify},
-    plan::{CreateInput, Plan, StartGate, first_id, plan_create},
+    plan::{CreateInput, Plan, StartGate, begin_create, first_id, go_on_create},
     seccomp_agent::Agent,
-    spawn::{Child, Spawn, spawn},
+    spawn::{self, Child, Spawn},
     state::{RECORD_VERSION, Record, start_time},
     store::{self, Directory, Store},
     terminal::Lent,
@@ -157,15 +157,15 @@ pub fn create(
     let state = HookState { id: options.id, bundle: &bundle, annotations: &config.annotations };
     let outputs = HookOutputs::find(|name| config.annotations.get(name).map(Str::as_str));
     let hooks = EngineHooks { hooks: &config.hooks, state, environment: options.environment, outputs };
-    let begun = Cell::new(false);
-    let made = make(store, options, init_image, &json, &hooks, &config, &begun);
-    if made.is_err() && begun.get() {
+    let has_begun = Cell::new(false);
+    let made = make(store, options, init_image, &json, &hooks, &config, &has_begun);
+    if made.is_err() && has_begun.get() {
         warnings.extend(hooks.run_poststop());
     }
     made
 }
 
-/// Makes the container of a configuration. `begun` tells whether its process ever was.
+/// Makes the container of a configuration. `has_begun` tells whether anything was done in it.
 fn make(
     store: &Store,
     options: &CreateOptions<'_>,
@@ -173,7 +173,7 @@ fn make(
     json: &[u8],
     hooks: &EngineHooks<'_, impl Serialize>,
     config: &Config<'_>,
-    begun: &Cell<bool>,
+    has_begun: &Cell<bool>,
 ) -> Result<Started> {
     let bundle = hooks.state.bundle;
     let mut console = options.console.receiver(config.process.terminal.is_some())?;
@@ -187,11 +187,17 @@ fn make(
     let directory = NewDirectory::make(store, options, json)?;
     let notify = options.services.listen(&directory.open, options.gate)?;
     let mut record = new_record(options, bundle, &rootfs, config);
-    let mut cgroup = make_cgroup(options, &host, &request, &directory.open, &mut record)?;
+    let mut cgroup = begin_cgroup(options, &host, &request, &directory.open, &mut record)?;
     let class = Class::make(config, options.id, &proc)?;
-    let join = trace.measure(Work::OpenCgroup, || cgroup.open_join(&[]))?;
+    let unified = cgroup.unified_dir()?;
+    let mut plan = begin_create(config, &host, unified.is_some())?;
+    let born_in = unified.as_ref().filter(|_| plan.into_cgroup);
+    let begun = spawn::begin(&plan, born_in, init_image, trace)?;
+    finish_cgroup(options, &host, &request, &directory.open, &mut cgroup, &mut record)?;
+    let tasks = trace.measure(Work::OpenCgroup, || cgroup.open_tasks())?;
+    let join = Join { tasks, unified };
     let cgroup_mounts = cgroup_mounts(config, &cgroup, &host);
-    let mut plan = plan(options, config, &host, [bundle, &rootfs], &join, &cgroup_mounts)?;
+    plan_rest(&mut plan, options, config, &host, [bundle, &rootfs], &join, &cgroup_mounts)?;
     plan.warnings.extend(request.warnings(&cgroup));
     record.groups_forbidden = plan.forbids_setgroups(&host);
     let fifo = (options.gate == StartGate::Fifo).then(|| directory.open.make_fifo()).transpose()?;
@@ -205,20 +211,10 @@ fn make(
         let state = hooks.state.with_pid(Status::Creating, pid);
         agent.as_ref().map_or(Ok(()), |agent| agent.send(&listener, pid, &state))
     };
-    let spawned = Spawn {
-        plan: &plan,
-        descriptors,
-        proc,
-        id_programs,
-        init_image,
-        gate,
-        assembled,
-        terminal,
-        listener,
-        trace,
-    };
-    begun.set(true);
-    let mut child = spawn(spawned, |child| {
+    let spawned =
+        Spawn { plan: &plan, descriptors, proc, id_programs, gate, assembled, terminal, listener, trace };
+    has_begun.set(true);
+    let mut child = spawn::spawn(begun, spawned, |child| {
         cgroup.settle(child.pid())?;
         class.join(child.pid())?;
         record_process(&mut record, child.pid(), &directory.open)?;
@@ -243,14 +239,15 @@ fn record_process(record: &mut Record, pid: i32, directory: &Directory) -> Resul
     directory.write_record(record)
 }
 
-fn plan(
+fn plan_rest(
+    plan: &mut Plan,
     options: &CreateOptions<'_>,
     config: &Config<'_>,
     host: &Host,
     [bundle, rootfs]: [&str; 2],
     join: &Join,
     cgroup_mounts: &ContainerMounts,
-) -> Result<Plan> {
+) -> Result<()> {
     let hierarchies: Vec<String> = join.tasks.iter().map(|(name, _)| name.clone()).collect();
     let input = CreateInput {
         config,
@@ -266,7 +263,7 @@ fn plan(
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
     };
-    options.trace.measure(Work::Plan, || plan_create(&input))
+    options.trace.measure(Work::Plan, || go_on_create(plan, &input))
 }
 
 /// Tells the caller of a process: its pid, and its pidfd with runc's word for the kind of process.
@@ -280,9 +277,9 @@ pub(crate) fn announce(
     receivers.send(child.as_fd(), kind)
 }
 
-/// Makes the container's cgroup. The record is written before, as a claim: whenever we end, `delete --force` knows where to
-/// look, and leaves alone whoever lived there before us.
-fn make_cgroup(
+/// Makes as much of the container's cgroup as has to be there before its process. The record is written before, as a claim:
+/// whenever we end, `delete --force` knows where to look, and leaves alone whoever lived there before us.
+fn begin_cgroup(
     options: &CreateOptions<'_>,
     host: &Host,
     request: &CgroupRequest<'_>,
@@ -298,13 +295,31 @@ fn make_cgroup(
     directory.make_claim(record)?;
     let cgroup = options
         .trace
-        .measure(Work::MakeCgroup, || Cgroup::create(&host.cgroups, &request.as_request(), unit))?;
-    directory.confirm_claim()?;
-    record.cgroup = cgroup.record();
-    if let Some(owner) = request.owner() {
-        cgroup.delegate(owner)?;
+        .measure(Work::BeginCgroup, || Cgroup::begin(&host.cgroups, &request.as_request(), unit))?;
+    if cgroup.is_complete() {
+        directory.confirm_claim()?;
     }
     Ok(cgroup)
+}
+
+/// Makes the rest of it, while the process begins.
+fn finish_cgroup(
+    options: &CreateOptions<'_>,
+    host: &Host,
+    request: &CgroupRequest<'_>,
+    directory: &Directory,
+    cgroup: &mut Cgroup,
+    record: &mut Record,
+) -> Result<()> {
+    if options.cgroup_driver == CgroupDriver::Disabled {
+        return Ok(());
+    }
+    if !cgroup.is_complete() {
+        options.trace.measure(Work::MakeCgroup, || cgroup.finish(&host.cgroups, &request.as_request()))?;
+        directory.confirm_claim()?;
+    }
+    record.cgroup = cgroup.record();
+    request.owner().map_or(Ok(()), |owner| Ok(cgroup.delegate(owner)?))
 }
 
 /// Writes a pid where an engine waits for it: whole, by a rename.

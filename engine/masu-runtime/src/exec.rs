@@ -21,9 +21,9 @@ use crate::{
     intel_rdt,
     interrupt::Interrupt,
     lsm,
-    plan::{ExecInput, Plan, StartGate, plan_exec},
+    plan::{ExecInput, Plan, StartGate, begin_exec, go_on_exec, is_staged},
     seccomp_agent::Agent,
-    spawn::{Child, Spawn, spawn_interruptible},
+    spawn::{self, Child, Spawn, spawn_interruptible},
     state::{Container, not_running},
     trace::{Trace, Work},
 };
@@ -82,8 +82,15 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
     let annotation = |name: &str| container.annotations.get(name).map(String::as_str);
     let agent = Agent::find(options.seccomp.as_ref(), annotation, options.environment)?;
     let process = container.open_process()?.ok_or_else(not_running)?;
+    let (trace, affinity) = (options.trace, options.process.exec_cpu_affinity.as_ref());
+    let begin = |unified: Option<&OwnedFd>| {
+        let plan = begin_exec(container.namespaces(), affinity, unified.is_some())?;
+        let begun = spawn::begin(&plan, unified, init_image, trace)?;
+        Ok::<_, Error>((plan, begun))
+    };
+    // What is not born in the cgroup executes masu-init while we look for it.
+    let early = is_staged(container.namespaces()).then(|| begin(None)).transpose()?;
     let proc = open_proc()?;
-    let trace = options.trace;
     let host = trace.measure(Work::ProbeHost, || Host::probe(&proc))?;
     let membership = || {
         let path = CString::new(format!("{}/cgroup", container.record.pid)).unwrap_or_default();
@@ -97,7 +104,8 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
         cgroup.come_within_reach(&host.cgroups)?;
         cgroup.open_join_beside(options.sub_cgroups, &host.cgroups, membership)
     })?;
-    let plan = trace.measure(Work::Plan, || plan(container, options, &host, &join))?;
+    let (mut plan, begun) = early.map_or_else(|| begin(join.unified.as_ref()), Ok)?;
+    trace.measure(Work::Plan, || go_on(&mut plan, container, options, &host, &join))?;
     let mut held = Held { proc, join, process: Some(process), fifo: None };
     let descriptors = trace.measure(Work::Acquire, || acquire(&plan, &mut held))?;
     let Held { proc, .. } = held;
@@ -112,32 +120,28 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
         let state = HookState { id, bundle, annotations }.with_pid(Status::Running, container.record.pid);
         agent.as_ref().map_or(Ok(()), |agent| agent.send(&listener, pid, &state))
     };
-    let spawned = Spawn {
-        plan: &plan,
-        descriptors,
-        proc,
-        id_programs,
-        init_image,
-        gate,
-        assembled,
-        terminal,
-        listener,
-        trace,
-    };
+    let spawned =
+        Spawn { plan: &plan, descriptors, proc, id_programs, gate, assembled, terminal, listener, trace };
     let pid_file = options.pid_file;
     let ready = |child: &Child| {
         intel_rdt::join(container, proc, child.pid())?;
         announce(child, pid_file, &receivers, "setns")
     };
-    let mut child = spawn_interruptible(spawned, interrupt.as_ref(), ready)?;
+    let mut child = spawn_interruptible(begun, spawned, interrupt.as_ref(), ready)?;
     child.keep();
     let terminal = console.and_then(Receiver::into_lent);
     Ok(Started { child, terminal, warnings: plan.warnings, notify: None })
 }
 
-fn plan(container: &Container, options: &ExecOptions<'_>, host: &Host, join: &Join) -> Result<Plan> {
+fn go_on(
+    plan: &mut Plan,
+    container: &Container,
+    options: &ExecOptions<'_>,
+    host: &Host,
+    join: &Join,
+) -> Result<()> {
     let hierarchies: Vec<String> = join.tasks.iter().map(|(name, _)| name.clone()).collect();
-    plan_exec(&ExecInput {
+    let input = ExecInput {
         process: &options.process,
         personality: options.personality,
         memory_policy: options.memory_policy.as_ref(),
@@ -153,7 +157,8 @@ fn plan(container: &Container, options: &ExecOptions<'_>, host: &Host, join: &Jo
         unified: join.unified.is_some(),
         keyring: container.record.keyring.then_some(container.id.as_str()),
         preserve_fds: options.preserve_fds,
-    })
+    };
+    go_on_exec(plan, &input)
 }
 
 /// Whether the container is paused; then a process that joins it waits for its resume.

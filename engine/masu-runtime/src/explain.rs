@@ -1,7 +1,8 @@
 //! A plan in plain words: what happens, in which order, and which field of config.json asked for it.
 //!
 //! [`explain_create`] takes the way of [`create`](crate::create()) up to the plan and makes nothing on it.
-//! [`explain_config`] decides as `create` does, and [`explain_plan`] is pure: it puts the engine's own work before the steps of init, and gives each its sentence.
+//! [`explain_config`] decides as `create` does, and [`explain_plan`] is pure: it puts the engine's own work between the steps of
+//! init, and gives each its sentence.
 //! The sentences of the steps are in `sentence`, those of a step that failed in `message`. The engine itself never
 //! calls this module, so that its binary has none of it.
 
@@ -36,6 +37,8 @@ pub enum Phase {
     Engine,
     /// By the engine: the one system call that makes the process.
     Clone,
+    /// By the engine, while masu-init begins.
+    Meanwhile,
     /// By masu-init, in that process.
     Init,
     /// By both: masu-init waits until the engine, or `masu start`, has done its part.
@@ -210,18 +213,20 @@ fn may_make(member: &MemberRecord) -> bool {
 pub fn explain_plan(plan: &Plan, surroundings: Option<&Surroundings<'_>>) -> Result<Explanation> {
     let mut list = List(Vec::with_capacity(plan.origins.len() + plan.wants.len() + 4));
     if let Some(surroundings) = surroundings {
-        list.engine(surroundings);
+        list.before_clone(surroundings);
     }
-    for (origin, want) in &plan.wants {
-        let (name, sentence) = sentence::of_want(want);
-        list.push(Phase::Engine, name, *origin, sentence);
+    if plan.into_cgroup {
+        let text = "Opens the cgroup in the unified hierarchy for the process to start in.";
+        list.push(Phase::Engine, "OpenUnifiedCgroup", "linux.cgroupsPath", text.into());
     }
-    let sealed =
-        "Seals the list of steps and masu-init itself into two files in memory that nobody can change.";
+    let sealed = "Seals masu-init, and the steps that it begins with, into two files in memory that nobody can change.";
     list.push(Phase::Engine, "Seal", Origin::Engine, sealed.into());
     list.push(Phase::Clone, "Clone", Origin::Field("linux.namespaces"), sentence::of_clone(plan));
     for (index, (step, origin)) in Steps::new(&plan.program).zip(&plan.origins).enumerate() {
         let step = step.map_err(|_| Errno::ILSEQ).doing(|| "read the plan".into())?;
+        if step == Step::AwaitProgram {
+            list.meanwhile(plan, surroundings);
+        }
         let name = words::variant(&format!("{step:?}"));
         let sentence = match (&step, surroundings) {
             (Step::Barrier(Barrier::Assembled), Some(Surroundings { hooks, net_devices, .. })) => {
@@ -255,8 +260,8 @@ impl List {
         self.0.push(ExplainedStep { number, index: None, phase, step: step.into(), origin, sentence });
     }
 
-    /// What the engine makes before there is a plan.
-    fn engine(&mut self, surroundings: &Surroundings<'_>) {
+    /// What the engine makes before the process.
+    fn before_clone(&mut self, surroundings: &Surroundings<'_>) {
         let text =
             format!("Makes the directory {:?}, which keeps the container's state.", surroundings.directory);
         self.push(Phase::Engine, "MakeStateDirectory", Origin::Engine, text);
@@ -264,35 +269,72 @@ impl List {
             let text = format!("Asks systemd for the unit {:?}, with its limits as properties.", unit.name);
             self.push(Phase::Engine, "StartUnit", Origin::Field("linux.cgroupsPath"), text);
         }
-        let members = &surroundings.cgroup.members;
+        self.cgroup(Phase::Engine, surroundings, |member| member.version_2);
+        if is_complete(surroundings) {
+            self.limits(Phase::Engine, surroundings);
+        }
+    }
+
+    /// What it does while masu-init begins.
+    fn meanwhile(&mut self, plan: &Plan, surroundings: Option<&Surroundings<'_>>) {
+        if let Some(surroundings) = surroundings {
+            self.cgroup(Phase::Meanwhile, surroundings, |member| !member.version_2);
+            if !is_complete(surroundings) {
+                self.limits(Phase::Meanwhile, surroundings);
+            }
+        }
+        for (origin, want) in &plan.wants {
+            let (name, sentence) = sentence::of_want(want);
+            self.push(Phase::Meanwhile, name, *origin, sentence);
+        }
+        let sealed = "Seals the other steps likewise, and hands them over with all that it has opened.";
+        self.push(Phase::Meanwhile, "SealProgram", Origin::Engine, sealed.into());
+    }
+
+    /// The cgroup in some of the hierarchies.
+    fn cgroup(
+        &mut self,
+        phase: Phase,
+        surroundings: &Surroundings<'_>,
+        is_meant: impl Fn(&MemberRecord) -> bool,
+    ) {
+        let members = || surroundings.cgroup.members.iter().filter(|member| is_meant(member));
         let mut paths: Vec<&str> = Vec::new();
-        for path in members.iter().map(|member| member.path.as_str()) {
+        for path in members().map(|member| member.path.as_str()) {
             if !paths.contains(&path) {
                 paths.push(path);
             }
         }
         for path in paths {
-            let here = members.iter().filter(|member| member.path == path);
+            let here = members().filter(|member| member.path == path);
             // systemd has made it in some hierarchies, or all.
             let verb = if surroundings.cgroup.unit.is_some() { "Takes or makes" } else { "Makes" };
             let text = format!("{verb} the cgroup {path:?} in {}.", words::hierarchies(here));
-            self.push(Phase::Engine, "MakeCgroup", Origin::Field("linux.cgroupsPath"), text);
+            self.push(phase, "MakeCgroup", Origin::Field("linux.cgroupsPath"), text);
         }
+    }
+
+    /// What is written to the cgroup.
+    fn limits(&mut self, phase: Phase, surroundings: &Surroundings<'_>) {
         if surroundings.device_rules {
             let text = "Allows the cgroup the default devices and those of the configuration, and no others.";
-            self.push(Phase::Engine, "AllowDevices", "linux.resources.devices", text.into());
+            self.push(phase, "AllowDevices", "linux.resources.devices", text.into());
         }
         for Setting { file, value, field } in surroundings.settings {
             let (file, value) = (words::plain(file.as_bytes()), words::plain(value.as_bytes()));
-            let text = format!("Sets {file} of the cgroup to {value}.");
-            self.push(Phase::Engine, "SetLimit", field, text);
+            self.push(phase, "SetLimit", field, format!("Sets {file} of the cgroup to {value}."));
         }
         if let Some(path) = &surroundings.cgroup.delegated {
             let text = format!("Makes the cgroup {path:?} below it, without limits of its own.");
             let origin = format!("annotations[{DELEGATE_CGROUP:?}]");
-            self.push(Phase::Engine, "MakeCgroup", origin, text);
+            self.push(phase, "MakeCgroup", origin, text);
         }
     }
+}
+
+/// Whether all of the cgroup is there before the process: on a host without version 1 hierarchies.
+fn is_complete(surroundings: &Surroundings<'_>) -> bool {
+    surroundings.cgroup.members.iter().all(|member| member.version_2)
 }
 
 fn phase(step: &Step<'_>) -> Phase {

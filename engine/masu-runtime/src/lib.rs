@@ -4,9 +4,10 @@
 //!
 //! ```text
 //! create::create ─▶ Host::probe        what the machine is, once
-//!                ─▶ plan::plan_create  every decision, as a flat list of steps (pure)
-//!                ─▶ acquire::acquire   what the steps need from the host, as open descriptors
-//!                ─▶ spawn::spawn       clone3, masu-init, and the barriers on both sides
+//!                ─▶ plan::plan_create  every decision, as a flat list of steps (pure), in two parts:
+//!                ─▶ spawn::begin       clone3, and masu-init at the first part, while the cgroup is made
+//!                ─▶ acquire::acquire   what the other steps need from the host, as open descriptors
+//!                ─▶ spawn::spawn       masu-init at the other part, and the barriers on both sides
 //!                ─▶ store              state.json
 //! ```
 //! and `exec` the same way, with [`plan::plan_exec`].

@@ -82,6 +82,7 @@ fn not_found(plan: &Plan, errno: Errno) -> String {
 fn describe(step: &Step<'_>) -> String {
     let on = |path: CText<'_>| format!("{:?}", path.as_c_str());
     match step {
+        Step::AwaitProgram => "receive the steps".into(),
         Step::HoldProc { .. } | Step::ReleaseProc => "open /proc".into(),
         Step::HoldExecLabel { path } => format!("open /proc/{}", plain(*path)),
         Step::AdjustOomScore { score } => format!("set oom_score_adj to {}", plain(*score)),
@@ -167,6 +168,9 @@ pub(crate) fn namespace_names(namespaces: Namespaces) -> String {
     }
 }
 
+/// What there is to say when no further namespace may be made.
+pub(crate) const TOO_MANY_NAMESPACES: &str = "/proc/sys/user/max_*_namespaces limits how many there can be";
+
 /// What clone3 with CLONE_INTO_CGROUP means by an errno, clone(2).
 pub(crate) fn cgroup_hint(errno: Errno) -> Option<&'static str> {
     match errno {
@@ -202,6 +206,7 @@ fn hint(step: &Step<'_>, part: Part, errno: Errno) -> Option<String> {
         (Step::Fork { cgroup: Some(_), .. }, _, Errno::BUSY | Errno::OPNOTSUPP | Errno::ACCESS) => {
             cgroup_hint(errno)?
         }
+        (Step::Unshare { .. }, _, Errno::NOSPC) => TOO_MANY_NAMESPACES,
         (Step::Execute { .. }, _, Errno::NOENT) => {
             "the interpreter of the script, or the program's dynamic loader, is missing in the container"
         }

@@ -14,7 +14,7 @@ use crate::{
     host::{Host, open_proc},
     id_programs::IdPrograms,
     plan::{CreateInput, ExecInput, Plan, StartGate, plan_mount, plan_unmount},
-    spawn::{Spawn, spawn},
+    spawn::{Spawn, begin, spawn},
     state::{Container, not_running},
     trace::Trace,
 };
@@ -137,23 +137,14 @@ impl<'a> Inside<'a> {
     /// Runs a program of steps that ends with the barrier `Ready`; its process is gone afterwards.
     fn carry_out(&self, plan: &Plan, descriptors: Vec<OwnedFd>) -> Result<()> {
         let (id_programs, assembled) = (&IdPrograms::default(), &|_| Ok(()));
-        let (proc, init_image, gate) = (&self.proc, self.init_image, StartGate::Open);
+        let (proc, gate, trace) = (&self.proc, StartGate::Open, &Trace::default());
         let terminal = None;
         // No program is executed, and so none filtered.
         let listener = &|_, _| Ok(());
-        let spawned = Spawn {
-            plan,
-            descriptors,
-            proc,
-            id_programs,
-            init_image,
-            gate,
-            assembled,
-            terminal,
-            listener,
-            trace: &Trace::default(),
-        };
+        let spawned =
+            Spawn { plan, descriptors, proc, id_programs, gate, assembled, terminal, listener, trace };
+        let begun = begin(plan, None, self.init_image, trace)?;
         // Dropped, and so reaped.
-        spawn(spawned, |_| Ok(())).map(drop)
+        spawn(begun, spawned, |_| Ok(())).map(drop)
     }
 }

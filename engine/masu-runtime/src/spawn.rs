@@ -1,29 +1,30 @@
 //! From a plan to a process: clone3, masu-init, and the engine's half of every barrier.
 //!
 //! ```text
-//!   fork ──▶ [Forked ──▶] [Mapped: write id maps] ──▶ [Assembled: hooks] ──▶ Ready: the caller's work ──▶ gate
-//!     │                                                                   │        ├─ Fifo: returns
-//!     │ a frame says what failed, an end of file that init died           │        └─ Open: waits for the
-//!     ▼                                                                   │           exec (end of file)
-//!   the process is killed and reaped, and the error returned ◀────────────┘
+//!   begin ──▶ spawn: the program ──▶ [Forked ──▶] [Mapped: write id maps] ──▶ [Assembled: hooks] ──▶ Ready: the caller's work ──▶ gate
+//!     │                                                                                           │        ├─ Fifo: returns
+//!     │ a frame says what failed, an end of file that init died                                   │        └─ Open: waits for the
+//!     ▼                                                                                           │           exec (end of file)
+//!   the process is killed and reaped, and the error returned ◀────────────────────────────────────┘
 //! ```
 
 use alloc::{collections::VecDeque, ffi::CString, format, string::String, vec, vec::Vec};
 use core::mem::MaybeUninit;
 
-use masu_program::{Barrier, FRAME_SIZE, Fd, Frame, Part, Steps, encode};
+use masu_program::{Barrier, FRAME_SIZE, Frame, Part, Steps};
 use masu_sys::{
     exec::{PointerBlock, execveat},
     process::{CloneArgs, CloneFlags, Forked, exit_group, fork},
+    socket::DESCRIPTORS_AT_ONCE,
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     fs::{AtFlags, MemfdFlags, Mode, OFlags, SealFlags},
-    io::{Errno, FdFlags, IoSliceMut},
+    io::{Errno, FdFlags, IoSlice, IoSliceMut},
     net::{
-        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
-        SocketType,
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
     },
     process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus},
 };
@@ -87,13 +88,49 @@ impl Drop for Child {
     }
 }
 
+/// masu-init, which has begun: it does the first steps of its plan, and waits for the rest. Dropped, it is killed and
+/// reaped.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    child: Child,
+    channel: OwnedFd,
+}
+
+/// Makes the process of a plan, and lets it begin. `cgroup` is where it is born, if the plan says so.
+pub(crate) fn begin(
+    plan: &Plan,
+    cgroup: Option<&OwnedFd>,
+    init_image: &[u8],
+    trace: &Trace,
+) -> Result<Begun> {
+    let (program, init) = trace.measure(Work::Seal, || {
+        let (beginning, _) = plan.parts();
+        Ok::<_, Error>((sealed_program(beginning)?, executable(init_image)?))
+    })?;
+    let flags = SocketFlags::CLOEXEC;
+    let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+        .doing(|| "socketpair".into())?;
+    if let Some(cpus) = &plan.affinity {
+        masu_sys::scheduling::sched_setaffinity(cpus.as_bytes()).map_err(|errno| Error::System {
+            action: "process.execCPUAffinity.initial: sched_setaffinity".into(),
+            errno,
+            hint: (errno == Errno::INVAL)
+                .then(|| "none of the CPUs is online and in the cgroup of masu's caller".into()),
+        })?;
+    }
+    let record = trace.share()?;
+    let inherited = [&program, &theirs].into_iter().chain(&record);
+    let child = trace.measure(Work::Clone, || clone(plan, cgroup, &init, inherited))?;
+    // Now only the child holds the other end: its end is seen as an end of file.
+    Ok(Begun { child, channel: ours })
+}
+
 /// What the engine holds while it carries a plan out.
 pub(crate) struct Spawn<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) descriptors: Vec<OwnedFd>,
     pub(crate) proc: &'a OwnedFd,
     pub(crate) id_programs: &'a IdPrograms,
-    pub(crate) init_image: &'a [u8],
     pub(crate) gate: StartGate,
     /// The engine's work at `Assembled`, for the process of this pid.
     pub(crate) assembled: &'a dyn Fn(i32) -> Result<()>,
@@ -105,43 +142,49 @@ pub(crate) struct Spawn<'a> {
     pub(crate) trace: &'a Trace,
 }
 
-/// Carries the plan out. `ready` is the engine's work once nothing is left to do in the container but to
+/// Carries the rest of the plan out. `ready` is the engine's work once nothing is left to do in the container but to
 /// execute: it gets the process, and an error of its own ends the process.
-pub(crate) fn spawn(spawn: Spawn<'_>, ready: impl FnOnce(&Child) -> Result<()>) -> Result<Child> {
-    spawn_interruptible(spawn, None, ready)
+pub(crate) fn spawn(
+    begun: Begun,
+    spawn: Spawn<'_>,
+    ready: impl FnOnce(&Child) -> Result<()>,
+) -> Result<Child> {
+    spawn_interruptible(begun, spawn, None, ready)
 }
 
 /// The same for a start that may hang, with what then ends it.
 pub(crate) fn spawn_interruptible(
+    begun: Begun,
     spawn: Spawn<'_>,
     interrupt: Option<&Interrupt>,
     ready: impl FnOnce(&Child) -> Result<()>,
 ) -> Result<Child> {
-    let trace = spawn.trace;
-    let (program, init) = trace.measure(Work::Seal, || {
-        let program = sealed_program(spawn.plan, &spawn.descriptors)?;
-        Ok::<_, Error>((program, executable(spawn.init_image)?))
+    let Spawn { plan, proc, id_programs, assembled, listener, trace, .. } = spawn;
+    trace.remember(plan);
+    let program = trace.measure(Work::SealProgram, || {
+        let (_, rest) = plan.parts();
+        sealed_program(rest)
     })?;
-    let flags = SocketFlags::CLOEXEC;
-    let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
-        .doing(|| "socketpair".into())?;
-    if let Some(cpus) = &spawn.plan.affinity {
-        masu_sys::scheduling::sched_setaffinity(cpus.as_bytes()).map_err(|errno| Error::System {
-            action: "process.execCPUAffinity.initial: sched_setaffinity".into(),
-            errno,
-            hint: (errno == Errno::INVAL)
-                .then(|| "none of the CPUs is online and in the cgroup of masu's caller".into()),
-        })?;
-    }
-    let child = trace.measure(Work::Clone, || clone(&spawn, &init, &program, &theirs))?;
-    // Now only the child holds the other end: its end is seen as an end of file.
-    drop(theirs);
-    drop(spawn.descriptors);
-    let Spawn { plan, proc, id_programs, assembled, listener, .. } = spawn;
-    let (channel, early) = (ours, VecDeque::new());
-    let mut engine =
-        Engine { plan, proc, id_programs, channel, child, assembled, listener, interrupt, trace, early };
-    let attended = trace.measure(Work::Attend, || engine.attend(spawn.gate, spawn.terminal, ready));
+    let (Begun { child, channel }, early) = (begun, VecDeque::new());
+    let handed = spawn.descriptors.into();
+    let mut engine = Engine {
+        plan,
+        proc,
+        id_programs,
+        channel,
+        child,
+        assembled,
+        listener,
+        interrupt,
+        trace,
+        early,
+        handed,
+    };
+    let attended = trace.measure(Work::Attend, || {
+        engine.handed.push_front(program);
+        engine.hand_over().map_err(|error| engine.reason(error))?;
+        engine.attend(spawn.gate, spawn.terminal, ready)
+    });
     if let (Err(_), Some(interrupt)) = (&attended, interrupt) {
         interrupt.kill(&engine.child);
     }
@@ -161,6 +204,8 @@ struct Engine<'a> {
     trace: &'a Trace,
     /// What the child said before its parent had told of it, and has not been heard yet.
     early: VecDeque<Said>,
+    /// What is to be handed over: the program, and what its steps want.
+    handed: VecDeque<OwnedFd>,
 }
 
 /// A frame, and the descriptor that came with it.
@@ -198,6 +243,10 @@ impl Engine<'_> {
                 Some(Frame::Failed { step, part, errno, detail }) => {
                     return Err(message::failed_step(self.plan, step, part, errno, &detail));
                 }
+                Some(Frame::Exhausted) => {
+                    self.hand_over().map_err(|error| self.reason(error))?;
+                    continue;
+                }
                 Some(Frame::Listener) => None,
                 Some(Frame::Reached(barrier)) => Some(barrier),
             };
@@ -215,6 +264,25 @@ impl Engine<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// Hands some of the descriptors over, and closes ours: of the last ones as many as a message takes. Those that are used
+    /// after the channel is closed, at `AwaitStart`, then come with those that are used before.
+    fn hand_over(&mut self) -> Result<()> {
+        let count = match self.handed.len() % DESCRIPTORS_AT_ONCE {
+            0 => self.handed.len().min(DESCRIPTORS_AT_ONCE),
+            rest => rest,
+        };
+        let handed: Vec<OwnedFd> = self.handed.drain(..count).collect();
+        let borrowed: Vec<_> = handed.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_AT_ONCE))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&borrowed));
+        // init compares the number with what came.
+        let number = [u8::try_from(count).unwrap_or(u8::MAX)];
+        rustix::net::sendmsg(&self.channel, &[IoSlice::new(&number)], &mut control, SendFlags::NOSIGNAL)
+            .doing(|| "hand the program over to init".into())
+            .map(drop)
     }
 
     /// The next frame; `None` at the end.
@@ -371,24 +439,24 @@ fn no_message() -> Error {
     Error::Died { how: "it sent what is no message".into(), hint: None }
 }
 
-/// clone3, and the exec of the sealed init in the child.
-fn clone(spawn: &Spawn<'_>, init: &OwnedFd, program: &OwnedFd, channel: &OwnedFd) -> Result<Child> {
+/// clone3, and the exec of the sealed init in the child, with the descriptors that it begins with.
+fn clone<'a>(
+    plan: &Plan,
+    cgroup: Option<&OwnedFd>,
+    init: &OwnedFd,
+    inherited: impl Iterator<Item = &'a OwnedFd> + Clone,
+) -> Result<Child> {
     let number = |fd: &OwnedFd| CString::new(format!("{}", fd.as_raw_fd())).unwrap_or_default();
-    let record = spawn.trace.share(spawn.plan)?;
-    let mut texts = vec![CString::from(c"masu-init"), number(program), number(channel)];
-    texts.extend(record.as_ref().map(number));
-    let cgroup = spawn.plan.cgroup.and_then(|fd| spawn.descriptors.get(usize::try_from(fd.0).ok()?));
+    let mut texts = vec![CString::from(c"masu-init")];
+    texts.extend(inherited.clone().map(number));
     let arguments = CloneArgs {
-        flags: CloneFlags::from_bits_truncate(spawn.plan.clone.bits()),
+        flags: CloneFlags::from_bits_truncate(plan.clone.bits()),
         cgroup: cgroup.map(AsFd::as_fd),
     };
     match fork(&arguments) {
         Ok(Forked::Parent { pid, pidfd }) => Ok(Child::new(pid, pidfd)),
         Ok(Forked::Child) => {
-            // The cgroup has done its service: kept, a created container would hold a directory of the host.
-            let used = cgroup.map(AsRawFd::as_raw_fd);
-            let steps = spawn.descriptors.iter().filter(|fd| Some(fd.as_raw_fd()) != used);
-            let errno = execute(init, &texts, [program, channel].into_iter().chain(&record).chain(steps));
+            let errno = execute(init, &texts, inherited.clone());
             let errno = u16::try_from(errno.raw_os_error()).unwrap_or(0);
             let frame = Frame::Failed {
                 step: u32::MAX,
@@ -396,15 +464,17 @@ fn clone(spawn: &Spawn<'_>, init: &OwnedFd, program: &OwnedFd, channel: &OwnedFd
                 errno,
                 detail: [0; masu_program::DETAIL_SIZE],
             };
-            // ignored: without the frame the engine sees the end of this process.
-            let _ = rustix::net::send(channel, &frame.encode(), SendFlags::NOSIGNAL);
+            if let Some(channel) = inherited.clone().nth(1) {
+                // ignored: without the frame the engine sees the end of this process.
+                let _ = rustix::net::send(channel, &frame.encode(), SendFlags::NOSIGNAL);
+            }
             exit_group(1)
         }
         Err(errno) => Err(Error::System {
-            action: format!("linux.namespaces: make {}: clone3", message::namespace_names(spawn.plan.clone)),
+            action: format!("linux.namespaces: make {}: clone3", message::namespace_names(plan.clone)),
             errno,
             hint: match errno {
-                Errno::NOSPC => Some("/proc/sys/user/max_*_namespaces limits how many there can be".into()),
+                Errno::NOSPC => Some(message::TOO_MANY_NAMESPACES.into()),
                 // The first clone3 of all: where a filter knows none, nothing can be started.
                 Errno::NOSYS => Restrictions::probe().hint(errno),
                 Errno::AGAIN => {
@@ -435,20 +505,11 @@ fn execute<'a>(init: &OwnedFd, texts: &[CString], inherited: impl Iterator<Item 
     execveat(init.as_fd(), c"", &argv, &envp, AtFlags::EMPTY_PATH)
 }
 
-/// The program with the real numbers of its descriptors, in a memfd that nobody can change any more.
-fn sealed_program(plan: &Plan, descriptors: &[OwnedFd]) -> Result<OwnedFd> {
-    let mut bytes = Vec::with_capacity(plan.program.len() + 64);
-    for step in Steps::new(&plan.program) {
-        let step = step.map_err(|_| Errno::ILSEQ).doing(|| "read the plan".into())?;
-        let step = step.with_descriptors(|fd| {
-            let opened = usize::try_from(fd.0).ok().and_then(|index| descriptors.get(index));
-            Fd(opened.map_or(-1, AsRawFd::as_raw_fd))
-        });
-        bytes = encode(&step, bytes).map_err(|_| Errno::ILSEQ).doing(|| "write the program".into())?;
-    }
+/// Steps in a memfd that nobody can change any more.
+fn sealed_program(steps: &[u8]) -> Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = rustix::fs::memfd_create(c"masu-program", flags).doing(|| "memfd_create".into())?;
-    seal(&file, &bytes).doing(|| "write the program".into())?;
+    seal(&file, steps).doing(|| "write the program".into())?;
     Ok(file)
 }
 

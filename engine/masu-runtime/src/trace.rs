@@ -27,7 +27,9 @@ pub enum Work {
     ProbeHost,
     /// The state directory, with a copy of config.json.
     MakeStateDirectory,
-    /// The cgroup, and its limits.
+    /// The cgroup, as far as it has to be there before the process.
+    BeginCgroup,
+    /// The rest of the cgroup, and its limits.
     MakeCgroup,
     /// The descriptors through which init joins it.
     OpenCgroup,
@@ -35,8 +37,10 @@ pub enum Work {
     Plan,
     /// What the steps need from the host.
     Acquire,
-    /// The program and masu-init, as sealed files.
+    /// The beginning of the program and masu-init, as sealed files.
     Seal,
+    /// The rest of the program.
+    SealProgram,
     /// clone3(2), as the engine sees it.
     Clone,
     /// From then on until the program runs, or waits for its start.
@@ -72,9 +76,13 @@ impl Trace {
 
     /// Nothing: this engine's init writes nothing down.
     #[inline(always)]
-    pub(crate) const fn share(&self, _: &Plan) -> Result<Option<OwnedFd>> {
+    pub(crate) const fn share(&self) -> Result<Option<OwnedFd>> {
         Ok(None)
     }
+
+    /// Nothing: there is no record that it would explain.
+    #[inline(always)]
+    pub(crate) const fn remember(&self, _: &Plan) {}
 }
 
 #[cfg(feature = "trace")]
@@ -95,12 +103,19 @@ impl Trace {
         done
     }
 
-    /// The memory in which the init of `plan` writes down its steps; `None` when nothing is recorded.
+    /// The memory in which init writes down its steps; `None` when nothing is recorded.
     ///
     /// # Errors
     /// When there is none to be had.
-    pub(crate) fn share(&self, plan: &Plan) -> Result<Option<OwnedFd>> {
-        self.recording.as_ref().map(|recording| recording.share(plan)).transpose()
+    pub(crate) fn share(&self) -> Result<Option<OwnedFd>> {
+        self.recording.as_ref().map(Recording::share).transpose()
+    }
+
+    /// What the numbers mean that init writes down.
+    pub(crate) fn remember(&self, plan: &Plan) {
+        if let Some(recording) = &self.recording {
+            recording.remember(plan);
+        }
     }
 
     /// Writes the file anew: a trace-event document, which Perfetto opens and `masu trace` draws. A call that does nothing

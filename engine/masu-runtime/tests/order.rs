@@ -8,7 +8,7 @@ mod configurations;
 use common::input;
 use configurations::{Case, case};
 use masu_cgroup::ContainerMounts;
-use masu_program::{Access, Barrier, Fd, Namespaces, Step, Steps};
+use masu_program::{Access, Barrier, DeviceSource, Fd, Namespaces, Source, Step, Steps};
 use masu_runtime::{ExecInput, Gate, Plan, explain_plan, plan_create, plan_exec};
 use masu_spec::parse_config;
 use proptest::prelude::*;
@@ -72,6 +72,22 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// The descriptors that a step uses.
+fn descriptors(step: &Step<'_>) -> Vec<Fd> {
+    match *step {
+        Step::HoldProc { proc: fd }
+        | Step::JoinNamespaces { fd, .. }
+        | Step::AttachCgroup { tasks: fd }
+        | Step::OpenRoot { source: Source::Tree { fd }, .. }
+        | Step::Mount { source: Source::Tree { fd }, .. }
+        | Step::MakeDevice { source: DeviceSource::Tree(fd), .. }
+        | Step::AwaitStart { fifo: fd, .. } => vec![fd],
+        Step::Fork { cgroup, .. } => cgroup.into_iter().collect(),
+        Step::RunHook { outputs, .. } => outputs.into_iter().flatten().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// A law: a sentence, and whether a plan obeys it.
 type Law = (&'static str, fn(&Walk<'_>) -> bool);
 
@@ -79,15 +95,25 @@ type Law = (&'static str, fn(&Walk<'_>) -> bool);
 const LAWS: &[Law] = &[
     // A descriptor that is used twice is closed when it is needed; one that is never used stays open in the container.
     ("every descriptor that the engine opens is used exactly once", |walk| {
-        let mut used: Vec<i32> = walk.plan.cgroup.iter().map(|fd| fd.0).collect();
-        for (_, step) in &walk.steps {
-            let _ = step.with_descriptors(|Fd(number)| {
-                used.push(number);
-                Fd(number)
-            });
-        }
+        let mut used: Vec<i32> =
+            walk.steps.iter().flat_map(|(_, step)| descriptors(step)).map(|fd| fd.0).collect();
         used.sort_unstable();
         used.iter().copied().eq((0..).take(walk.plan.wants.len()))
+    }),
+    // They come a message full at a time, and what a message brought is gone when the next one is there.
+    ("no descriptor is used long after a later one", |walk| {
+        let used = walk.steps.iter().flat_map(|(_, step)| descriptors(step)).map(|fd| fd.0);
+        let mut latest = 0;
+        used.into_iter().all(|fd| {
+            latest = latest.max(fd);
+            fd + 10 >= latest
+        })
+    }),
+    // What init begins with is sent before anything of the host is open.
+    ("init waits for its program once, and wants nothing before", |walk| {
+        let awaited = walk.only(|step| matches!(step, Step::AwaitProgram));
+        let before = walk.steps.iter().take(awaited.unwrap_or(usize::MAX));
+        awaited.is_some() && before.flat_map(|(_, step)| descriptors(step)).next().is_none()
     }),
     ("every step has its origin", |walk| walk.plan.origins.len() == walk.steps.len()),
     ("the program ends with its one execve", |walk| {
@@ -126,7 +152,9 @@ const LAWS: &[Law] = &[
     (
         "the host's /proc is held first, and let go between the last write below it and the first path",
         |walk| {
-            let held = walk.only(|step| matches!(step, Step::HoldProc { .. })) == Some(0);
+            let awaited = walk.only(|step| matches!(step, Step::AwaitProgram));
+            let held = walk.only(|step| matches!(step, Step::HoldProc { .. }));
+            let held = held == awaited.map(|awaited| awaited + 1);
             let released = |step: &Step<'_>| matches!(step, Step::ReleaseProc);
             held && walk.count(released) == 1
                 && walk.ordered(writes_below_proc, released)
@@ -139,7 +167,7 @@ const LAWS: &[Law] = &[
         let hides = |step: &Step<'_>| matches!(step, Step::HideFromTracers);
         // An engine without privilege writes the id maps of a process that it can trace, and of no other; in the new
         // user namespace there is nobody else yet.
-        let early = !walk.case.maps_without_privilege() && !walk.ordered(hides, enters_namespaces);
+        let early = !walk.case.maps_without_privilege() && !walk.ordered(hides, enters_further_namespaces);
         walk.count(hides) == 1
             && !early
             && walk.ordered(
@@ -350,10 +378,21 @@ const LAWS_OF_CREATE: &[Law] = &[
                 Step::SetHostname { .. }
                     | Step::SetDomainname { .. }
                     | Step::WriteSysctl { .. }
-                    | Step::RaiseLoopback
                     | Step::JoinKeyring { .. }
             )
         })
+    }),
+    // Each has its own, down.
+    ("the loopback interface is brought up in a network namespace that is new, once", |walk| {
+        let is_network = |step: &Step<'_>| {
+            matches!(step, Step::Unshare { namespaces } | Step::Fork { namespaces, .. }
+                if namespaces.contains(Namespaces::NETWORK))
+        };
+        let raised = walk.only(|step| matches!(step, Step::RaiseLoopback));
+        match walk.only(is_network) {
+            Some(made) => raised.is_some_and(|raised| made < raised),
+            None => walk.count(|step| matches!(step, Step::RaiseLoopback)) == 0,
+        }
     }),
     ("mounts stop travelling to the host before the root is attached", |walk| {
         walk.ordered(
@@ -480,6 +519,11 @@ fn enters_namespaces(step: &Step<'_>) -> bool {
     matches!(step, Step::JoinNamespaces { .. } | Step::Unshare { .. } | Step::Fork { .. })
 }
 
+/// Those of its birth, to which the new network namespace belongs, have nobody else in them.
+fn enters_further_namespaces(step: &Step<'_>) -> bool {
+    enters_namespaces(step) && !matches!(step, Step::Unshare { namespaces: Namespaces::NETWORK })
+}
+
 fn enters_user_namespace(step: &Step<'_>) -> bool {
     match step {
         Step::JoinNamespaces { namespaces, .. } | Step::Fork { namespaces, .. } => {
@@ -522,7 +566,9 @@ fn obeys(plan: &Plan, case: &Case, laws: &[&[Law]]) -> Result<(), TestCaseError>
         prop_assert!(law(&walk), "{sentence}: {:#?}", walk.steps);
     }
     let explained = explain_plan(plan, None).expect("explains");
-    prop_assert_eq!(explained.steps.len(), plan.wants.len() + 2 + walk.steps.len());
+    // Beside the steps and what they want: the clone, two seals, and a cgroup to be born in.
+    let own = 3 + usize::from(plan.into_cgroup);
+    prop_assert_eq!(explained.steps.len(), plan.wants.len() + own + walk.steps.len());
     for step in explained.steps {
         let sentence = &step.sentence;
         let one =

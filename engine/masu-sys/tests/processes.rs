@@ -386,3 +386,21 @@ fn the_working_directory_is_the_kernels() {
     assert_eq!(process::getcwd(&mut buffer).unwrap().to_str(), Ok(expected.to_str().unwrap()));
     assert_eq!(process::getcwd(&mut [0; 1]), Err(Errno::RANGE));
 }
+
+#[test]
+fn more_descriptors_than_a_process_may_have_are_an_error() {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let status = status_of(CloneFlags::empty(), || {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        masu_sys::socket::send_descriptor(ours.as_fd(), b"x", theirs.as_fd())?;
+        // Every number is taken.
+        let limit = u64::from(ours.as_raw_fd().cast_unsigned());
+        setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..getrlimit(Resource::Nofile) })?;
+        let received = masu_sys::socket::receive_descriptors(theirs.as_fd(), &[core::cell::Cell::default()]);
+        Ok(i32::from(received != Err(Errno::MFILE)))
+    });
+    assert_eq!(status, 0);
+}

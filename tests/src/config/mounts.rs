@@ -220,6 +220,25 @@ fn binds(suite: &mut Suite) {
         ensure_eq!(text, "content");
         Ok(())
     });
+    // masu-init gets 253 descriptors at a time.
+    suite.case("six hundred bind mounts are each in their place", |bench| {
+        let source = bench.directory("source")?;
+        for number in 0..600 {
+            fs::write(source.join(format!("{number}")), format!("{number}\n"))?;
+        }
+        let text = bench.inside(
+            "cd /mnt && for file in *; do read line < $file; test $file = $line && echo $line; done | wc -l",
+            |config| {
+                config.mount("/mnt", "tmpfs", "tmpfs", &[]);
+                for number in 0..600 {
+                    let source = source.join(format!("{number}"));
+                    config.mount(&format!("/mnt/{number}"), "bind", &source.to_string_lossy(), &["bind"]);
+                }
+            },
+        )?;
+        ensure_eq!(text, "600");
+        Ok(())
+    });
     suite.case("a type is not needed when the options say bind", |bench| {
         let source = bench.directory("source")?;
         fs::write(source.join("here"), "")?;

@@ -86,8 +86,8 @@ impl Sweep<'_, '_> {
     fn steps(&self, command: &dyn Fn() -> Check<Invocation>) -> Check {
         // The first one makes what is missing in the root: the others have less to do.
         trace(command()?, None, &[])?;
-        // The shortest of three: see TRIES.
-        let runs: Vec<_> = (0..3).map(|_| trace(command()?, None, &[])).collect::<Check<_>>()?;
+        // The shortest of five: see TRIES.
+        let runs: Vec<_> = (0..5).map(|_| trace(command()?, None, &[])).collect::<Check<_>>()?;
         let length = |traced: &Traced| traced.calls.iter().map(Vec::len).sum::<usize>();
         let undisturbed = runs.into_iter().min_by_key(length).ok_or_else(|| fail("no run"))?;
         ensure_eq!(undisturbed.output.code, Some(0), "undisturbed: {}", undisturbed.output);

@@ -21,13 +21,14 @@ pub(super) fn row(step: &Step<'_>) -> Row {
     let fails = |origins| Row { origins, never: None };
     let never = |why| Row { origins: &[], never: Some(why) };
     match step {
-        Step::HoldProc { .. }
+        Step::AwaitProgram
         | Step::Barrier(masu_program::Barrier::Ready)
         | Step::HideFromTracers
         | Step::JoinKeyring { .. }
         | Step::AwaitStart { .. }
         | Step::CloseDescriptors { .. }
         | Step::ResetSignals => fails(ENGINE),
+        Step::HoldProc { .. } => never("it takes a descriptor that has come with the program"),
         Step::ReleaseProc => never("it closes a descriptor"),
         Step::AdjustOomScore { .. } => fails(&["process.oomScoreAdj"]),
         Step::JoinNamespaces { .. } | Step::Fork { .. } | Step::RaiseLoopback => fails(NAMESPACES),

@@ -130,6 +130,8 @@ struct Tracer<'a> {
     reached: Option<u64>,
     failed: Option<(u32, i32)>,
     program: Vec<u8>,
+    /// Whether it is all of it.
+    has_rest: bool,
     ended: Option<WaitStatus>,
 }
 
@@ -137,6 +139,8 @@ struct Tracer<'a> {
 const POLL: u64 = 7;
 const SENDTO: u64 = 44;
 const PPOLL: u64 = 271;
+/// recvmsg(2) on x86_64, by which init gets the rest of its program.
+const RECVMSG: u64 = 47;
 /// The kind of a frame that tells of a failure, masu-program.
 const KIND_FAILED: u8 = 2;
 
@@ -169,6 +173,7 @@ impl<'a> Tracer<'a> {
             reached: None,
             failed: None,
             program: Vec::new(),
+            has_rest: false,
             ended: None,
         };
         tracer.process(engine);
@@ -278,7 +283,23 @@ impl<'a> Tracer<'a> {
             registers.rax = i64::from(-(errno as i32)).cast_unsigned();
             alive(ptrace::setregs(pid, registers))?;
         }
+        if pid != self.engine && self.process(pid).calls.last() == Some(&RECVMSG) {
+            self.read_rest(pid);
+        }
         self.go_on(pid, None)
+    }
+
+    /// The rest of the program, which has just come; the beginning is closed by now.
+    fn read_rest(&mut self, pid: Pid) {
+        if std::mem::replace(&mut self.has_rest, true) {
+            return;
+        }
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut programs = descriptors.map(|descriptor| descriptor.path()).filter(|descriptor| {
+            fs::read_link(descriptor).is_ok_and(|file| file.to_string_lossy().contains("masu-program"))
+        });
+        let rest = programs.next().and_then(|program| fs::read(program).ok());
+        self.program.extend(rest.unwrap_or_default());
     }
 
     fn executed(&mut self, pid: Pid) -> Check {

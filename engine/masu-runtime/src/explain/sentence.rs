@@ -69,7 +69,7 @@ pub(super) fn of_clone(plan: &Plan) -> String {
         none if none.is_empty() => "in the engine's namespaces".into(),
         new => format!("in {}", new_namespaces(new)),
     };
-    let cgroup = if plan.cgroup.is_some() { ", inside its cgroup of the unified hierarchy" } else { "" };
+    let cgroup = if plan.into_cgroup { ", inside its cgroup of the unified hierarchy" } else { "" };
     format!("Makes the container's process {namespaces}{cgroup}; it executes masu-init at once.")
 }
 
@@ -77,6 +77,9 @@ pub(super) fn of_clone(plan: &Plan) -> String {
 #[expect(clippy::too_many_lines, reason = "a flat table, a line or two for each step")]
 pub(super) fn of_step(plan: &Plan, step: &Step<'_>) -> String {
     match *step {
+        Step::AwaitProgram => {
+            "Waits for the rest of these steps, and what they need from the host: the engine makes the cgroup meanwhile.".into()
+        }
         Step::HoldProc { .. } => "Keeps the host's /proc open for the steps that write below it.".into(),
         Step::ReleaseProc => {
             "Closes the host's /proc, so that nothing of the host is open when paths of the container are walked."

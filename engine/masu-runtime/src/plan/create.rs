@@ -67,48 +67,69 @@ impl CreateInput<'_> {
 /// # Errors
 /// [`Error::Unsupported`] for what the host or this version cannot do, with the field that asks for it.
 pub fn plan_create(input: &CreateInput<'_>) -> Result<Plan> {
+    let mut plan = begin_create(input.config, input.host, input.unified)?;
+    go_on_create(&mut plan, input)?;
+    Ok(plan)
+}
+
+/// Plans its process, and what that does before the cgroup is made. `unified` tells whether it gets a cgroup in the unified
+/// hierarchy, which a process is born in.
+///
+/// # Errors
+/// As [`plan_create`].
+pub(crate) fn begin_create(config: &Config<'_>, host: &Host, unified: bool) -> Result<Plan> {
+    check_privilege(config, host)?;
+    check_net_devices(config, host)?;
+    let mut plan = Plan::default();
+    namespaces::begin(&mut plan, &config.linux, host, unified)?;
+    plan.await_program()?;
+    Ok(plan)
+}
+
+/// Plans the rest.
+///
+/// # Errors
+/// As [`plan_create`].
+pub(crate) fn go_on_create(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     let config = input.config;
-    check_privilege(input)?;
-    check_net_devices(input)?;
-    let mut plan = Plan { preserve_fds: input.preserve_fds, ..Plan::default() };
+    plan.preserve_fds = input.preserve_fds;
     plan.warnings.extend(config.warnings.iter().map(|warning| format!("{warning}")));
     if config.linux.resources.memory.kernel.is_some() {
         let text = "linux.resources.memory.kernel: ignored: Linux has no such limit since 5.16";
         plan.warnings.push(text.into());
     }
     let new_user = config.linux.namespaces.is_new(NamespaceKind::User);
-    hold_proc(&mut plan)?;
+    hold_proc(plan)?;
     let raised = input.has_user_namespace() && input.host.is_privileged();
-    process::plan_inherited(&mut plan, &config.process, raised)?;
+    process::plan_inherited(plan, &config.process, raised)?;
     // An engine without privilege can write the id maps of a process that it could trace, and of no other.
     let hide_late = new_user && !input.host.is_privileged();
     if !hide_late {
         plan.push(Origin::Engine, &Step::HideFromTracers)?;
     }
-    namespaces::plan(&mut plan, input)?;
+    namespaces::plan(plan, input)?;
     if hide_late {
         plan.push(Origin::Engine, &Step::HideFromTracers)?;
     }
-    plan_cgroup(&mut plan, input)?;
-    plan_names(&mut plan, input)?;
-    plan_sysctl(&mut plan, &config.linux)?;
-    process::plan_hold_label(&mut plan, &config.process)?;
+    plan_cgroup(plan, input)?;
+    plan_names(plan, input)?;
+    plan_sysctl(plan, &config.linux)?;
+    process::plan_hold_label(plan, &config.process)?;
     // After the last write below it, and before any path of the container is walked.
     plan.push(Origin::Engine, &Step::ReleaseProc)?;
-    plan_root(&mut plan, input)?;
-    terminal::plan_take(&mut plan, &config.process)?;
+    plan_root(plan, input)?;
+    terminal::plan_take(plan, &config.process)?;
     let available = process::available_capabilities(input.host, input.has_user_namespace());
     let groups_forbidden = plan.forbids_setgroups(input.host);
     let confinement = confinement(config, available, groups_forbidden, raised);
-    process::plan_identity(&mut plan, &config.process, confinement)?;
+    process::plan_identity(plan, &config.process, confinement)?;
     plan.push(Origin::Engine, &Step::Barrier(Barrier::Ready))?;
     if input.gate == StartGate::Fifo {
         let fifo = plan.want(Origin::Engine, Want::Fifo)?;
         let reporting = config.hooks.any(&[HookKind::StartContainer, HookKind::Poststart]);
         plan.push(Origin::Engine, &Step::AwaitStart { fifo, reporting })?;
     }
-    plan_start(&mut plan, config, input.id, input.bundle, confinement)?;
-    Ok(plan)
+    plan_start(plan, config, input.id, input.bundle, confinement)
 }
 
 /// What is left of a container's plan when it is started: for the words of what fails then.
@@ -150,22 +171,22 @@ fn plan_start(
     process::plan_execute(plan, &config.process, confinement)
 }
 
-fn check_privilege(input: &CreateInput<'_>) -> Result<()> {
-    let namespaces = &input.config.linux.namespaces;
-    if !input.host.is_privileged() && !namespaces.contains(NamespaceKind::User) {
+fn check_privilege(config: &Config<'_>, host: &Host) -> Result<()> {
+    let namespaces = &config.linux.namespaces;
+    if !host.is_privileged() && !namespaces.contains(NamespaceKind::User) {
         let (reason, hint) = needs_privilege("this container");
         return Err(Error::Unsupported { field: "linux.namespaces".into(), reason, hint });
     }
     if namespaces.contains(NamespaceKind::Mount) {
         return Ok(());
     }
-    let linux = &input.config.linux;
+    let linux = &config.linux;
     let without = [
-        ("mounts", input.config.mounts.is_empty()),
+        ("mounts", config.mounts.is_empty()),
         ("linux.devices", linux.devices.is_empty()),
         ("linux.maskedPaths", linux.masked_paths.is_empty()),
         ("linux.readonlyPaths", linux.readonly_paths.is_empty()),
-        ("root.readonly", !input.config.root.readonly),
+        ("root.readonly", !config.root.readonly),
     ];
     match without.into_iter().find(|(_, absent)| !absent) {
         None => Ok(()),
@@ -178,8 +199,8 @@ fn check_privilege(input: &CreateInput<'_>) -> Result<()> {
 }
 
 /// A device leaves the host's network namespace by its owner's will alone, network_namespaces(7).
-fn check_net_devices(input: &CreateInput<'_>) -> Result<()> {
-    if input.config.linux.net_devices.is_empty() || input.host.is_privileged() {
+fn check_net_devices(config: &Config<'_>, host: &Host) -> Result<()> {
+    if config.linux.net_devices.is_empty() || host.is_privileged() {
         return Ok(());
     }
     let reason = "moving a network device takes root's privileges".into();
@@ -214,9 +235,6 @@ pub(super) fn plan_attach(plan: &mut Plan, hierarchies: &[String]) -> Result<()>
 }
 
 fn plan_names(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
-    if input.config.linux.namespaces.is_new(NamespaceKind::Network) {
-        plan.push(Origin::Field("linux.namespaces"), &Step::RaiseLoopback)?;
-    }
     if !input.no_new_keyring {
         // Who joins it later must be allowed to find it: its owner, and in a user namespace, as in runc, everybody.
         let others = if input.has_user_namespace() { KEY_OTH_SEARCH } else { 0 };

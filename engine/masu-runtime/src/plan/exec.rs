@@ -51,31 +51,56 @@ pub struct ExecInput<'a> {
 /// # Errors
 /// As for [`plan_create`](super::plan_create).
 pub fn plan_exec(input: &ExecInput<'_>) -> Result<Plan> {
-    let mut plan = Plan { preserve_fds: input.preserve_fds, ..Plan::default() };
-    let user = input.namespaces.contains(Namespaces::USER);
-    create::hold_proc(&mut plan)?;
-    let raised = user && input.host.is_privileged();
-    process::plan_inherited(&mut plan, input.process, raised)?;
-    let affinity = input.process.exec_cpu_affinity.as_ref();
+    let mut plan = begin_exec(input.namespaces, input.process.exec_cpu_affinity.as_ref(), input.unified)?;
+    go_on_exec(&mut plan, input)?;
+    Ok(plan)
+}
+
+/// Plans it up to the program. `unified` tells whether it joins a cgroup in the unified hierarchy.
+pub(crate) fn begin_exec(
+    namespaces: Namespaces,
+    affinity: Option<&CpuAffinity>,
+    unified: bool,
+) -> Result<Plan> {
+    let mut plan = Plan { into_cgroup: unified && !is_staged(namespaces), ..Plan::default() };
     plan.affinity = affinity.and_then(|affinity| affinity.initial.clone());
+    plan.await_program()?;
+    Ok(plan)
+}
+
+/// Whether the process is a child of the one that joins: a pid namespace counts for children only, setns(2).
+pub(crate) fn is_staged(namespaces: Namespaces) -> bool {
+    namespaces.contains(Namespaces::PID)
+}
+
+/// Plans the rest.
+///
+/// # Errors
+/// As for [`plan_create`](super::plan_create).
+pub(crate) fn go_on_exec(plan: &mut Plan, input: &ExecInput<'_>) -> Result<()> {
+    plan.preserve_fds = input.preserve_fds;
+    let user = input.namespaces.contains(Namespaces::USER);
+    create::hold_proc(plan)?;
+    let raised = user && input.host.is_privileged();
+    process::plan_inherited(plan, input.process, raised)?;
     // A label is written by who opened the file for it, and so held on to behind the last fork.
     let labelled = process::has_label(input.process);
     if !labelled {
         plan.push(Origin::Engine, &Step::ReleaseProc)?;
     }
     plan.push(Origin::Engine, &Step::HideFromTracers)?;
-    plan_namespaces(&mut plan, input)?;
+    plan_namespaces(plan, input)?;
     if labelled {
-        process::plan_hold_label(&mut plan, input.process)?;
+        process::plan_hold_label(plan, input.process)?;
         plan.push(Origin::Engine, &Step::ReleaseProc)?;
     }
-    plan_affinity(&mut plan, input.process)?;
+    plan_affinity(plan, input.process)?;
     // Inside the user namespace, which has the names of its own keyrings; before the user is another one.
     if let Some(id) = input.keyring {
-        create::plan_keyring(&mut plan, id, 0)?;
+        create::plan_keyring(plan, id, 0)?;
     }
-    plan_root(&mut plan, input)?;
-    terminal::plan_take(&mut plan, input.process)?;
+    plan_root(plan, input)?;
+    terminal::plan_take(plan, input.process)?;
     let available = process::available_capabilities(input.host, user);
     let groups_forbidden = input.groups_forbidden;
     let ExecInput { keep_groups, personality, memory_policy, seccomp, only_known_calls, .. } = *input;
@@ -89,10 +114,9 @@ pub fn plan_exec(input: &ExecInput<'_>) -> Result<Plan> {
         seccomp,
         only_known_calls,
     };
-    process::plan_identity(&mut plan, input.process, confinement)?;
+    process::plan_identity(plan, input.process, confinement)?;
     plan.push(Origin::Engine, &Step::Barrier(Barrier::Ready))?;
-    process::plan_execute(&mut plan, input.process, confinement)?;
-    Ok(plan)
+    process::plan_execute(plan, input.process, confinement)
 }
 
 /// Enters the root where no mount namespace has brought it along. `/dev/console` stays the terminal of the container's
@@ -120,16 +144,14 @@ pub(super) fn plan_namespaces(plan: &mut Plan, input: &ExecInput<'_>) -> Result<
         join(plan, Namespaces::USER)?;
         rest -= Namespaces::USER;
     }
-    let cgroup = match input.unified {
-        true => Some(plan.want(Origin::Field("linux.cgroupsPath"), Want::UnifiedCgroup)?),
-        false => None,
-    };
-    if rest.contains(Namespaces::PID) {
+    if is_staged(rest) {
+        let cgroup = match input.unified {
+            true => Some(plan.want(Origin::Field("linux.cgroupsPath"), Want::UnifiedCgroup)?),
+            false => None,
+        };
         join(plan, Namespaces::PID)?;
         rest -= Namespaces::PID;
         plan.push(origin, &Step::Fork { namespaces: Namespaces::empty(), cgroup })?;
-    } else {
-        plan.cgroup = cgroup;
     }
     create::plan_attach(plan, input.hierarchies)?;
     if !rest.is_empty() {

@@ -1,4 +1,7 @@
-//! The plan: every decision about a container, taken before its process exists.
+//! The plan: every decision about a container, taken before anything is done in it.
+//!
+//! A plan has a beginning ([`begin_create`], [`begin_exec`]), which needs neither a cgroup nor anything of the host: init is
+//! at it while the engine makes the cgroup, plans the rest and opens what that needs.
 //!
 //! [`plan_create`] and [`plan_exec`] are pure: they read the checked configuration and the facts about the
 //! host, and write the program of steps that masu-init carries out, in their final order. A step that needs a
@@ -29,8 +32,9 @@ use crate::{
 };
 
 pub use create::{CreateInput, plan_create};
-pub(crate) use create::{KEY_LABEL, plan_started};
+pub(crate) use create::{KEY_LABEL, begin_create, go_on_create, plan_started};
 pub use exec::{ExecInput, plan_exec};
+pub(crate) use exec::{begin_exec, go_on_exec, is_staged};
 pub(crate) use id_maps::{IdMap, IdMaps, MapWriter, map_hint};
 pub(crate) use mounts::CONTEXT_TYPES;
 pub(crate) use namespaces::first_id;
@@ -50,14 +54,16 @@ pub enum StartGate {
 pub struct Plan {
     /// The encoded steps; their descriptors are indices into `wants`.
     pub program: Vec<u8>,
+    /// How much of it init begins with, while the engine is still at work: up to its `AwaitProgram`.
+    pub beginning: usize,
     /// The origin of each step.
     pub origins: Vec<Origin>,
     /// What the steps need from the host.
     pub wants: Vec<(Origin, Want)>,
     /// The new namespaces of the engine's own clone3(2).
     pub clone: Namespaces,
-    /// The unified cgroup of the engine's own clone3(2), as an index into `wants`.
-    pub cgroup: Option<Fd>,
+    /// Whether the engine's own clone3(2) makes the process in its cgroup of the unified hierarchy.
+    pub into_cgroup: bool,
     /// The CPUs that the engine confines itself to before its clone3(2), so that its child begins on them.
     pub affinity: Option<NumberSet>,
     /// What the engine writes at the barrier `Mapped`.
@@ -188,6 +194,18 @@ impl Plan {
         self.program = encode(step, program).map_err(|_| unsupported(origin, "does not fit a program"))?;
         self.origins.push(origin);
         Ok(())
+    }
+
+    /// Ends the steps that init begins with: what they want there is none.
+    fn await_program(&mut self) -> Result<()> {
+        self.push(Origin::Engine, &Step::AwaitProgram)?;
+        self.beginning = self.program.len();
+        Ok(())
+    }
+
+    /// The encoded steps that init begins with, and those that it gets when the engine is done.
+    pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
+        self.program.split_at_checked(self.beginning).unwrap_or_default()
     }
 
     /// Asks for a descriptor of the host.

@@ -1,7 +1,7 @@
 //! Which process gets which namespaces, and when.
 //!
-//! Two shapes. **Direct**: one clone3(2) makes the process with its new namespaces; what it joins, it joins
-//! itself. **Staged**: a first process joins, and goes on in a child (a `Fork` step) that has the new
+//! Two shapes. **Direct**: one clone3(2) makes the process with its new namespaces but that of the network, which it makes
+//! itself; what it joins, it joins itself. **Staged**: a first process joins, and goes on in a child (a `Fork` step) that has the new
 //! namespaces. That is needed when
 //! * a pid namespace is joined, or clocks are set: both count for children only, setns(2), time_namespaces(7);
 //! * a user namespace is joined, since new namespaces have to belong to it;
@@ -15,7 +15,7 @@ use masu_program::{Barrier, Identity, Namespaces, Step};
 use masu_spec::{IdMapping, Linux, Namespace, NamespaceKind, TimeOffset};
 
 use super::{CreateInput, Origin, Plan, Want, c_string, id_maps::id_maps};
-use crate::error::Result;
+use crate::{error::Result, host::Host};
 
 /// The shape of a start, from the namespaces alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,15 +77,36 @@ pub(super) fn sets(linux: &Linux<'_>) -> (Namespaces, Namespaces) {
     sets
 }
 
-/// Plans the way into the namespaces, up to a process that is in all of them but the cgroup namespace.
-pub(super) fn plan(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
-    let linux = &input.config.linux;
+/// Plans the engine's clone3, and the one namespace that init makes itself: a network namespace takes the kernel as long as
+/// a cgroup takes the engine, so that they are made at once, on two processors.
+pub(super) fn begin(plan: &mut Plan, linux: &Linux<'_>, host: &Host, unified: bool) -> Result<()> {
+    let shape = shape_of(linux, host);
+    let network = shape.clone & Namespaces::NETWORK;
+    plan.clone = shape.clone - network;
+    plan.into_cgroup = unified && shape.fork.is_none();
+    if !network.is_empty() {
+        let origin = Origin::Field("linux.namespaces");
+        plan.push(origin, &Step::Unshare { namespaces: network })?;
+        plan.push(origin, &Step::RaiseLoopback)?;
+    }
+    Ok(())
+}
+
+fn shape_of(linux: &Linux<'_>, host: &Host) -> Shape {
     let (new, joined) = sets(linux);
-    let mut shape = shape(new, joined, input.host.is_privileged());
+    let mut shape = shape(new, joined, host.is_privileged());
     if new.contains(Namespaces::TIME) && shape.fork.is_none() {
         shape.fork = Some(core::mem::take(&mut shape.clone));
     }
-    let cgroup = match input.unified {
+    shape
+}
+
+/// Plans the rest of the way into the namespaces, up to a process that is in all of them but the cgroup namespace.
+pub(super) fn plan(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
+    let linux = &input.config.linux;
+    let (new, joined) = sets(linux);
+    let shape = shape_of(linux, input.host);
+    let cgroup = match input.unified && shape.fork.is_some() {
         true => Some(plan.want(Origin::Field("linux.cgroupsPath"), Want::UnifiedCgroup)?),
         false => None,
     };
@@ -94,12 +115,9 @@ pub(super) fn plan(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     if new.contains(Namespaces::TIME) {
         plan_time(plan, linux)?;
     }
-    plan.clone = shape.clone;
-    match shape.fork {
-        None => plan.cgroup = cgroup,
-        Some(namespaces) => {
-            plan.push(Origin::Field("linux.namespaces"), &Step::Fork { namespaces, cgroup })?;
-        }
+    let origin = Origin::Field("linux.namespaces");
+    if let Some(namespaces) = shape.fork {
+        plan.push(origin, &Step::Fork { namespaces, cgroup })?;
     }
     if new.contains(Namespaces::USER) {
         plan.push(Origin::Field("linux.uidMappings"), &Step::Barrier(Barrier::Mapped))?;
@@ -109,7 +127,10 @@ pub(super) fn plan(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
         become_root(plan, &linux.uid_mappings, &linux.gid_mappings)?;
     }
     if !shape.last.is_empty() {
-        plan.push(Origin::Field("linux.namespaces"), &Step::Unshare { namespaces: shape.last })?;
+        plan.push(origin, &Step::Unshare { namespaces: shape.last })?;
+    }
+    if shape.fork.is_some_and(|namespaces| namespaces.contains(Namespaces::NETWORK)) {
+        plan.push(origin, &Step::RaiseLoopback)?;
     }
     Ok(())
 }

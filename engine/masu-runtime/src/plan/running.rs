@@ -45,7 +45,7 @@ pub(crate) fn plan_unmount(join: &ExecInput<'_>, index: usize, mount: &Mount<'_>
 
 /// Into all of the container's namespaces: a procfs is that of the pid namespace, a sysfs that of the network namespace.
 fn begin(join: &ExecInput<'_>) -> Result<Plan> {
-    let mut plan = Plan::default();
+    let mut plan = exec::begin_exec(join.namespaces, None, join.unified)?;
     plan.push(Origin::Engine, &Step::HideFromTracers)?;
     exec::plan_namespaces(&mut plan, join)?;
     plan.push(Origin::Field("root.path"), &Step::OpenRootDirectory { path: CText::new(c"/") })?;

@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 use core::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -34,11 +34,17 @@ pub(super) fn now() -> u64 {
     record::nanoseconds(time.tv_sec, time.tv_nsec)
 }
 
+/// How many steps there is room for; what comes after has no time. Memory that is not written to is not there.
+const STEPS: usize = 1 << 16;
+
 #[derive(Debug)]
 pub(super) struct Recording {
     path: String,
     spans: RefCell<Vec<Span>>,
-    init: RefCell<Option<InitRecord>>,
+    /// What init writes down.
+    words: Cell<&'static [AtomicU64]>,
+    /// What its numbers mean.
+    plan: RefCell<Option<Plan>>,
 }
 
 #[derive(Debug)]
@@ -48,32 +54,34 @@ struct Span {
     end: u64,
 }
 
-/// What init writes down, and what its numbers mean.
-#[derive(Debug)]
-struct InitRecord {
-    plan: Plan,
-    words: &'static [AtomicU64],
-}
-
 impl Recording {
     pub(super) fn to_file(path: &str) -> Self {
-        Self { path: path.into(), spans: RefCell::default(), init: RefCell::default() }
+        Self {
+            path: path.into(),
+            spans: RefCell::default(),
+            words: Cell::default(),
+            plan: RefCell::default(),
+        }
     }
 
     pub(super) fn keep(&self, work: Work, begin: u64) {
         self.spans.borrow_mut().push(Span { work, begin, end: now() });
     }
 
-    pub(super) fn share(&self, plan: &Plan) -> Result<OwnedFd> {
+    pub(super) fn share(&self) -> Result<OwnedFd> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let shared = rustix::fs::memfd_create(c"masu-trace", flags).and_then(|file| {
-            rustix::fs::ftruncate(&file, record::size(plan.origins.len()))?;
+            rustix::fs::ftruncate(&file, record::size(STEPS))?;
             rustix::fs::fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW)?;
             Ok((map_words(file.as_fd())?, file))
         });
         let (words, file) = shared.doing(|| "make the record of masu-init".into())?;
-        *self.init.borrow_mut() = Some(InitRecord { plan: plan.clone(), words });
+        self.words.set(words);
         Ok(file)
+    }
+
+    pub(super) fn remember(&self, plan: &Plan) {
+        *self.plan.borrow_mut() = Some(plan.clone());
     }
 
     pub(super) fn write(&self) -> Result<()> {
@@ -81,12 +89,12 @@ impl Recording {
         if events.is_empty() {
             return Ok(());
         }
-        if let Some(init) = &*self.init.borrow() {
+        if let Some(plan) = &*self.plan.borrow() {
             // What init did not end, as the call of execve(2), ended at the latest when the engine let go of it.
             let spans = self.spans.borrow();
             let attended =
                 spans.iter().find(|span| span.work == Work::Attend).map_or_else(now, |span| span.end);
-            events.extend(init_events(init, attended)?);
+            events.extend(init_events(plan, self.words.get(), attended)?);
         }
         let origin = events.iter().map(|event| event.begin).min().unwrap_or_default();
         for event in &mut events {
@@ -119,9 +127,9 @@ impl Recording {
     }
 }
 
-fn init_events(init: &InitRecord, attended: u64) -> Result<Vec<Event>> {
-    let explanation = explain_plan(&init.plan, None)?;
-    let word = |index: usize| init.words.get(index).map_or(0, |word| word.load(Ordering::Relaxed));
+fn init_events(plan: &Plan, words: &[AtomicU64], attended: u64) -> Result<Vec<Event>> {
+    let explanation = explain_plan(plan, None)?;
+    let word = |index: usize| words.get(index).map_or(0, |word| word.load(Ordering::Relaxed));
     let steps = explanation.steps.into_iter().filter_map(|step| Some((step.index?, step)));
     Ok(steps
         .filter_map(|(index, step)| {
@@ -202,13 +210,19 @@ const fn words(work: Work) -> (&'static str, &'static str, &'static str) {
         Work::MakeStateDirectory => {
             ("MakeStateDirectory", "container", "Makes the directory that keeps the container's state.")
         }
+        Work::BeginCgroup => (
+            "BeginCgroup",
+            "linux.cgroupsPath",
+            "Makes the cgroup in which the process is born, if it has one.",
+        ),
         Work::MakeCgroup => ("MakeCgroup", "linux.cgroupsPath", "Makes the cgroup, and sets its limits."),
         Work::OpenCgroup => {
             ("OpenCgroup", "container", "Opens the files through which init joins the cgroup.")
         }
         Work::Plan => ("Plan", "container", "Takes every decision, and writes it down as a list of steps."),
         Work::Acquire => ("Acquire", "container", "Opens what the steps need from the host."),
-        Work::Seal => ("Seal", "container", "Seals the steps and masu-init into two files in memory."),
+        Work::Seal => ("Seal", "container", "Seals the first steps and masu-init into two files in memory."),
+        Work::SealProgram => ("SealProgram", "container", "Seals the other steps into a file in memory."),
         Work::Clone => {
             ("Clone", "linux.namespaces", "Makes the process, in its new namespaces, by clone3(2).")
         }

@@ -31,6 +31,7 @@ fn heading(phase: Phase) -> &'static str {
     match phase {
         Phase::Engine => "masu, before there is a process:",
         Phase::Clone => "masu, with clone3:",
+        Phase::Meanwhile => "masu, meanwhile:",
         Phase::Init => "masu-init, in the container's process:",
         Phase::Barrier => "masu-init, at a barrier:",
         Phase::Execve => "masu-init, with execve:",
