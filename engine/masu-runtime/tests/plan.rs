@@ -84,8 +84,8 @@ fn the_engine_maps_the_owners_of_a_tree_and_moves_devices_at_the_barrier() {
     let lines =
         |start: &str| plan.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>().join("\n");
     assert_eq!(
-        lines("Fd(5)"),
-        "Fd(5) = mounts[0]: Tree { path: \"/srv\", recursive: false, propagation: Slave, only_procfs: false, id_map: \
+        lines("Fd(4)"),
+        "Fd(4) = mounts[0]: Tree { path: \"/srv\", recursive: false, propagation: Slave, only_procfs: false, id_map: \
          Some(TreeIdMap { ids: Own { uid: \"0 1000 10\\n\", gid: \"0 1000 10\\n\" }, recursive: false }) }"
     );
     assert_eq!(lines("linux.netDevices"), "linux.netDevices: Barrier(Assembled)");
