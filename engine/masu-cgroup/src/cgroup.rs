@@ -318,9 +318,14 @@ impl Cgroup {
             };
             processes.is_ok_and(|pids| pids.is_empty())
         };
+        // Whoever else lives there lives in the other hierarchies too.
+        let is_born = |members: &[Member]| {
+            let (born, joined): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.version_2);
+            let is_inhabited = |member: &&Member| !is_vacant(member);
+            !joined.is_empty() && !joined.iter().any(is_inhabited) && born.iter().any(is_inhabited)
+        };
         let mut backoff = Backoff::for_removal();
-        let was_born_in = |member: &Member| member.version_2 && !member.alone;
-        while self.members.iter().any(|member| was_born_in(member) && !is_vacant(member)) && backoff.wait() {}
+        while is_born(&self.members) && backoff.wait() {}
         let known = self.members.len();
         self.members.retain(is_vacant);
         if self.members.len() < known {

@@ -105,8 +105,11 @@ impl Sweep<'_, '_> {
             if !calls.iter().any(|call| EXECUTES.contains(call)) {
                 continue;
             }
-            let found = self.sample(command, &steps, choose(process, calls, density))?;
+            let mut found = self.sample(command, &steps, choose(process, calls, density))?;
             hit.extend(found.iter().map(|(_, step)| *step));
+            // Behind the last one there may be one more step of this process: a fork, after which another goes on.
+            let last = found.last().map(|(_, step)| (calls.len(), step.wrapping_add(2)));
+            found.extend(last);
             // Steps between two neighbours that were not hit: their calls lie between those.
             for pair in found.windows(2) {
                 let [left, right] = pair else { continue };

@@ -234,8 +234,15 @@ impl<'a> Tracer<'a> {
             WaitStatus::PtraceEvent(pid, _, event) if event == ptrace::Event::PTRACE_EVENT_EXEC as i32 => {
                 self.executed(pid)
             }
-            WaitStatus::PtraceEvent(pid, ..) => {
+            WaitStatus::PtraceEvent(pid, _, event) => {
                 self.process(pid);
+                // Numbers are given in the order of birth, not in that in which the children are first seen to stop.
+                let births = [ptrace::Event::PTRACE_EVENT_FORK, ptrace::Event::PTRACE_EVENT_CLONE];
+                if births.iter().any(|birth| *birth as i32 == event)
+                    && let Some(born) = alive(ptrace::getevent(pid))?
+                {
+                    self.process(Pid::from_raw(i32::try_from(born)?));
+                }
                 self.go_on(pid, None)
             }
             WaitStatus::Stopped(pid, signal) => {
