@@ -88,8 +88,10 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
         let begun = spawn::begin(&plan, unified, init_image, trace)?;
         Ok::<_, Error>((plan, begun))
     };
-    // What is not born in the cgroup executes masu-init while we look for it.
-    let early = is_staged(container.namespaces()).then(|| begin(None)).transpose()?;
+    // What is not born in the cgroup executes masu-init while we look for it. To reach the cgroup of a unit we may have to
+    // go elsewhere first, and it has to come along.
+    let is_early = is_staged(container.namespaces()) && container.record.cgroup.unit.is_none();
+    let early = is_early.then(|| begin(None)).transpose()?;
     let proc = open_proc()?;
     let host = trace.measure(Work::ProbeHost, || Host::probe(&proc))?;
     let membership = || {

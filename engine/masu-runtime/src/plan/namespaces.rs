@@ -1,8 +1,8 @@
 //! Which process gets which namespaces, and when.
 //!
 //! Two shapes. **Direct**: one clone3(2) makes the process with its new namespaces but that of the network, which it makes
-//! itself; what it joins, it joins itself. **Staged**: a first process joins, and goes on in a child (a `Fork` step) that has the new
-//! namespaces. That is needed when
+//! itself; what it joins, it joins itself. **Staged**: a first process joins, and goes on in a child (a `Fork` step) that
+//! has the new namespaces. That is needed when
 //! * a pid namespace is joined, or clocks are set: both count for children only, setns(2), time_namespaces(7);
 //! * a user namespace is joined, since new namespaces have to belong to it;
 //! * a user namespace is new: what is joined belongs to the host's, and can only be joined before; and the
