@@ -199,8 +199,8 @@ fn a_port_of_one_store_is_taken_for_another_store_and_for_other_programs() {
     a_port_is_one_stores(&boxed, "web");
     ports_are_unpublished(&boxed);
     let mut child = boxed.masu.start_box(&["--net", "web", "-p", "8081:80", &boxed.image, "sleep", "1000"]);
-    let busy = "for i in $(seq 200); do ss -Hltn sport = :8081 | grep -c . && exit; sleep 0.05; done; exit 1";
-    assert_eq!(boxed.masu.world().inside(busy), "1\n");
+    let busy = "for i in $(seq 200); do ss -Hltn sport = :8081 | grep -q . && echo taken && exit; sleep 0.05; done; exit 1";
+    assert_eq!(boxed.masu.world().inside(busy), "taken\n");
     masu_image_tests::run("kill", &["-TERM", &child.id().to_string()]);
     child.wait().unwrap();
     ports_are_unpublished(&boxed);
