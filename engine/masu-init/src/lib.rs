@@ -9,9 +9,9 @@
 //! ```text
 //!            engine: clone3, execveat(sealed memfd)
 //!                 │
-//!   step ─▶ AwaitProgram ─▶ step ─▶ Fork ─▶ … ─▶ Barrier(Mapped) ─▶ … ─▶ Barrier(Ready) ─▶ AwaitStart ─▶ Execute
-//!                 │ the rest of it        │ parent ends    │ the engine's half     │ `masu start`      │ execve
-//!                 ▼                       ▼                ▼                       ▼                   ▼
+//!   step ─▶ AwaitProgram ─▶ Fork ─▶ … ─▶ Barrier(Mapped) ─▶ … ─▶ Barrier(Ready) ─▶ AwaitStart ─▶ Execute
+//!             │ the rest     │ parent ends  │ the engine's half                     │ `masu start`  │ execve
+//!             ▼              ▼              ▼                                       ▼               ▼
 //!           (a failure anywhere, or the engine's end at a barrier: one frame, and exit)
 //! ```
 #![cfg_attr(not(test), no_std)]

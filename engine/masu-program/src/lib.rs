@@ -1,6 +1,6 @@
 //! What crosses the exec: the program of steps that makes a process a container.
 //!
-//! The engine takes every decision before the container's process exists, and writes it down as a flat list
+//! The engine takes every decision before anything is done in the container, and writes it down as a flat list
 //! of [`Step`]s. `masu-init` decodes one step at a time and carries it out: it decides nothing, allocates
 //! nothing and formats nothing. What comes back is a [`Frame`]: a barrier that was reached, or the step, the
 //! part of it and the errno that failed. The engine, which kept the origin of every step, owns the words.

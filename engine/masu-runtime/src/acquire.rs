@@ -1,6 +1,6 @@
 //! What the plan's steps need from the host, as open descriptors.
 //!
-//! All of it is opened before the container's process exists, by the engine and with its privileges. A path is
+//! All of it is opened before anything is done in the container, by the engine and with its privileges. A path is
 //! looked up here once; what comes after works on the descriptor.
 
 use alloc::{format, string::String, vec::Vec};

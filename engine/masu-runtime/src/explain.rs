@@ -216,8 +216,8 @@ pub fn explain_plan(plan: &Plan, surroundings: Option<&Surroundings<'_>>) -> Res
         list.before_clone(surroundings);
     }
     if plan.into_cgroup {
-        let text = "Opens the cgroup in the unified hierarchy for the process to start in.";
-        list.push(Phase::Engine, "OpenUnifiedCgroup", "linux.cgroupsPath", text.into());
+        let (name, sentence) = sentence::of_want(&Want::UnifiedCgroup);
+        list.push(Phase::Engine, name, "linux.cgroupsPath", sentence);
     }
     let sealed = "Seals masu-init, and the steps that it begins with, into two files in memory that nobody can change.";
     list.push(Phase::Engine, "Seal", Origin::Engine, sealed.into());

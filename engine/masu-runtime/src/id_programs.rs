@@ -1,6 +1,6 @@
 //! newuidmap(1) and newgidmap(1): the set-user-id programs that map what subuid(5) and subgid(5) grant.
 //!
-//! They are found before the container's process exists, and executed by descriptor: what was checked is what runs.
+//! They are found before anything is done in the container, and executed by descriptor: what was checked is what runs.
 
 use alloc::{
     ffi::CString,

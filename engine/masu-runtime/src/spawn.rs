@@ -1,11 +1,13 @@
 //! From a plan to a process: clone3, masu-init, and the engine's half of every barrier.
 //!
 //! ```text
-//!   begin ──▶ spawn: the program ──▶ [Forked ──▶] [Mapped: write id maps] ──▶ [Assembled: hooks] ──▶ Ready: the caller's work ──▶ gate
-//!     │                                                                                           │        ├─ Fifo: returns
-//!     │ a frame says what failed, an end of file that init died                                   │        └─ Open: waits for the
-//!     ▼                                                                                           │           exec (end of file)
-//!   the process is killed and reaped, and the error returned ◀────────────────────────────────────┘
+//!   begin: clone3, init's first steps
+//!     │
+//!   spawn: the program ──▶ [Forked ──▶] [Mapped: write id maps] ──▶ [Assembled: hooks] ──▶ Ready: the caller's work
+//!     │                                                                                        │
+//!     │ a frame says what failed, an end of file that init died                                ├─ Fifo: returns
+//!     ▼                                                                                        └─ Open: waits for the
+//!   the process is killed and reaped, and the error returned                                      exec (end of file)
 //! ```
 
 use alloc::{collections::VecDeque, ffi::CString, format, string::String, vec, vec::Vec};
@@ -120,7 +122,7 @@ pub(crate) fn begin(
     }
     let record = trace.share()?;
     let inherited = [&program, &theirs].into_iter().chain(&record);
-    let child = trace.measure(Work::Clone, || clone(plan, cgroup, &init, inherited))?;
+    let child = trace.measure(Work::Clone, || clone(plan, cgroup, &init, inherited, &theirs))?;
     // Now only the child holds the other end: its end is seen as an end of file.
     Ok(Begun { child, channel: ours })
 }
@@ -445,6 +447,7 @@ fn clone<'a>(
     cgroup: Option<&OwnedFd>,
     init: &OwnedFd,
     inherited: impl Iterator<Item = &'a OwnedFd> + Clone,
+    channel: &OwnedFd,
 ) -> Result<Child> {
     let number = |fd: &OwnedFd| CString::new(format!("{}", fd.as_raw_fd())).unwrap_or_default();
     let mut texts = vec![CString::from(c"masu-init")];
@@ -456,7 +459,7 @@ fn clone<'a>(
     match fork(&arguments) {
         Ok(Forked::Parent { pid, pidfd }) => Ok(Child::new(pid, pidfd)),
         Ok(Forked::Child) => {
-            let errno = execute(init, &texts, inherited.clone());
+            let errno = execute(init, &texts, inherited);
             let errno = u16::try_from(errno.raw_os_error()).unwrap_or(0);
             let frame = Frame::Failed {
                 step: u32::MAX,
@@ -464,10 +467,8 @@ fn clone<'a>(
                 errno,
                 detail: [0; masu_program::DETAIL_SIZE],
             };
-            if let Some(channel) = inherited.clone().nth(1) {
-                // ignored: without the frame the engine sees the end of this process.
-                let _ = rustix::net::send(channel, &frame.encode(), SendFlags::NOSIGNAL);
-            }
+            // ignored: without the frame the engine sees the end of this process.
+            let _ = rustix::net::send(channel, &frame.encode(), SendFlags::NOSIGNAL);
             exit_group(1)
         }
         Err(errno) => Err(Error::System {

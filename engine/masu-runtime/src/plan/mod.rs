@@ -49,7 +49,7 @@ pub enum StartGate {
     Open,
 }
 
-/// Everything that is decided about a process before it exists.
+/// Everything that is decided about a process before it is the container's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The encoded steps; their descriptors are indices into `wants`.

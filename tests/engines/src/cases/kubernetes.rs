@@ -6,6 +6,7 @@ use masu_harness::terminal::Terminal;
 use masu_harness::{Check, ensure, ensure_eq, host};
 use serde_json::{Value, json};
 
+use super::terminal::follows_and_ends;
 use crate::bench::Bench;
 use crate::engines::kubernetes::{Pod, container, with};
 use crate::suite::{Engine, Run, Suite};
@@ -108,16 +109,7 @@ fn shell(bench: &Bench<'_>) -> Check {
     drop(slave);
     terminal.write("tty; echo ready-$((6*7))\n")?;
     ensure!(terminal.expect("ready-42")?.contains("/dev/pts/0"), "no terminal: {:?}", terminal.text());
-    terminal.resize(31, 101)?;
-    terminal.write("until [ \"$(stty size)\" = '31 101' ]; do sleep 0.05; done; echo second-$((6*7))\n")?;
-    host::until("the terminal follows", || {
-        running.signal(rustix::process::Signal::WINCH)?;
-        terminal.shows("second-42")
-    })?;
-    terminal.write("exit 3\n")?;
-    terminal.expect_end()?;
-    running.wait()?.exits_with(3)?;
-    Ok(())
+    follows_and_ends(terminal, running)
 }
 
 fn exec(bench: &Bench<'_>) -> Check {

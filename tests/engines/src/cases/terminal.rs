@@ -1,5 +1,6 @@
 //! Containers with terminals.
 
+use masu_harness::command::Running;
 use masu_harness::terminal::Terminal;
 use masu_harness::{Check, ensure, ensure_eq};
 
@@ -23,6 +24,11 @@ fn shell(bench: &Bench<'_>) -> Check {
     // The engine passes the size on when the container runs, which its shell may precede.
     terminal.write("until [ \"$(stty size)\" = '30 100' ]; do sleep 0.05; done; echo first-$((6*7))\n")?;
     terminal.expect("first-42")?;
+    follows_and_ends(terminal, running)
+}
+
+/// The shell on a terminal follows its size, and ends. Shared by the cases of all engines.
+pub(super) fn follows_and_ends(mut terminal: Terminal, running: Running) -> Check {
     terminal.resize(31, 101)?;
     terminal.write("until [ \"$(stty size)\" = '31 101' ]; do sleep 0.05; done; echo second-$((6*7))\n")?;
     // The engine listens for signals when the shell already talks.
@@ -30,6 +36,7 @@ fn shell(bench: &Bench<'_>) -> Check {
         running.signal(rustix::process::Signal::WINCH)?;
         terminal.shows("second-42")
     })?;
+    // It may end before it has shown what was written last.
     terminal.write("exit 3\n")?;
     terminal.expect_end()?;
     running.wait()?.exits_with(3)?;
