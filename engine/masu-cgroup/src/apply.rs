@@ -8,10 +8,11 @@ use masu_spec::Resources;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::cgroup::{Cgroup, Member};
+use crate::cgroup::Cgroup;
 use crate::devices::DeviceRules;
 use crate::dir::retry;
 use crate::error::{Error, Refused, Result};
+use crate::member::Member;
 use crate::plan::{Now, OnRefusal, Write};
 use crate::restore::{read_old, restore};
 

@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 use masu_sys::errno::Described;
 use rustix::io::Errno;
 
-use crate::cgroup::Member;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
+use crate::member::Member;
 use crate::plan::Write;
 
 /// The controllers that a threaded cgroup can have (cgroups(7), "Thread mode").

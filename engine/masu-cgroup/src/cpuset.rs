@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use masu_spec::Resources;
 use rustix::io::Errno;
 
-use crate::cgroup::Member;
 use crate::dir::Dir;
 use crate::error::{Error, Refused, Result};
+use crate::member::Member;
 
 /// Gives each directory on the way, root first, its parent's CPUs and memory nodes where it has none, and the
 /// last one what the config says. The config comes first there: its parent's whole set could clash with a sibling's

@@ -14,11 +14,12 @@ use alloc::string::{String, ToString};
 
 use masu_spec::DELEGATE_CGROUP;
 
-use crate::cgroup::{Cgroup, Member, Request};
+use crate::cgroup::{Cgroup, Request};
 use crate::controllers;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
+use crate::member::Member;
 
 /// What a request's annotation says, as a path below the container's cgroup; `None` for nothing, as with crun.
 ///

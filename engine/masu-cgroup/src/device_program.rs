@@ -19,9 +19,9 @@ use masu_sys::bpf::{self, Instruction};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
-use crate::cgroup::Member;
 use crate::devices::DEFAULT_DEVICES;
 use crate::error::{Error, Refused, Result};
+use crate::member::Member;
 
 /// include/uapi/linux/bpf.h: `struct bpf_cgroup_dev_ctx` and its constants.
 const ACCESS_TYPE: i16 = 0;

@@ -3,9 +3,10 @@
 use rustix::io::Errno;
 
 use crate::backoff::Backoff;
-use crate::cgroup::{Cgroup, Member};
+use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
+use crate::member::Member;
 
 /// What the freezer says (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

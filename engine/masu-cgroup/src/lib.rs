@@ -22,6 +22,7 @@ mod error;
 mod events;
 mod freezer;
 mod layout;
+mod member;
 mod mounts;
 mod neighbour;
 mod oom;

@@ -12,9 +12,10 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::cgroup::{Cgroup, Member};
+use crate::cgroup::Cgroup;
 use crate::dir::retry;
 use crate::error::Result;
+use crate::member::Member;
 
 /// What a notice means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

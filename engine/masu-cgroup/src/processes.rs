@@ -7,10 +7,11 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::backoff::Backoff;
-use crate::cgroup::{Cgroup, Member};
+use crate::cgroup::Cgroup;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
+use crate::member::Member;
 
 /// In which hierarchy to look for the container's processes. runc looks at devices alone.
 const PREFERRED: [&str; 4] = ["devices", "pids", "freezer", "memory"];

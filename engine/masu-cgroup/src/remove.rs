@@ -3,10 +3,11 @@
 use rustix::io::Errno;
 
 use crate::backoff::Backoff;
-use crate::cgroup::{Cgroup, Member};
+use crate::cgroup::Cgroup;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
+use crate::member::Member;
 use crate::systemd::Unit;
 
 impl Cgroup {

@@ -4,8 +4,9 @@ use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::cgroup::{Cgroup, Member};
+use crate::cgroup::Cgroup;
 use crate::error::Result;
+use crate::member::Member;
 use crate::plan::Write;
 
 /// A setting as it was: the file and what to write to it.

@@ -8,9 +8,10 @@ use super::{
     BlkioEntry, BlkioStats, CpuUsage, CpusetStats, HugetlbStats, MemoryEntry, MemoryStats, PidsStats, Stats,
     unified,
 };
-use crate::cgroup::{Cgroup, Member};
+use crate::cgroup::Cgroup;
 use crate::dir::read_dir_path;
 use crate::error::{Error, Result};
+use crate::member::Member;
 
 /// USER_HZ, a constant of the kernel's interface on every architecture supported: a tick in nanoseconds.
 const NANOSECONDS_OF_A_TICK: u64 = 1_000_000_000 / 100;

@@ -8,8 +8,8 @@ use super::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryEntry, MemoryStats, PidsStats, Pressure, PressureLine,
     Psi,
 };
-use crate::cgroup::Member;
 use crate::error::{Error, Result};
+use crate::member::Member;
 
 const NANOSECONDS_OF_A_MICROSECOND: u64 = 1_000;
 
