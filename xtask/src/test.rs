@@ -134,11 +134,14 @@ fn summarise(rows: &[Row]) -> ExitCode {
     if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What failed says so once more: who reads the end of a long output sees why.
+///
 /// What other runtimes skip is listed in tests/differences.toml; what masu does is to be seen.
 fn print_names(rows: &[Row]) {
     for row in rows {
         match &row.outcome {
             Ok(tally) => {
+                tally.messages.iter().for_each(|message| println!("{}: {message}\n", row.name));
                 let skips = if row.shows_skips { tally.skips.as_slice() } else { &[] };
                 for (what, names) in [("failed", tally.failures.as_slice()), ("skipped", skips)] {
                     names.iter().for_each(|name| println!("{what} in {}: {name}", row.name));

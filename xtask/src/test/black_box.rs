@@ -154,6 +154,7 @@ fn here_of_others(runtime: &Path, filters: &[String]) -> Result<Tally> {
         tally.passed += tally.failed.saturating_sub(again.failed);
         tally.failed = again.failed;
         tally.failures = again.failures;
+        tally.messages = again.messages;
     }
     Ok(tally)
 }

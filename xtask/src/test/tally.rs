@@ -14,6 +14,8 @@ pub(super) struct Tally {
     pub(super) skipped: usize,
     /// Names of failed tests.
     pub(super) failures: Vec<String>,
+    /// What they said, in the order they are told of: the name, and below it the first lines.
+    pub(super) messages: Vec<String>,
     /// Names of skipped tests, with the reason.
     pub(super) skips: Vec<String>,
 }
@@ -24,7 +26,7 @@ impl Tally {
     pub(super) const ONE_FAILURE: Self = Self::numbers(0, 1, 0);
 
     const fn numbers(passed: usize, failed: usize, skipped: usize) -> Self {
-        Self { passed, failed, skipped, failures: Vec::new(), skips: Vec::new() }
+        Self { passed, failed, skipped, failures: Vec::new(), messages: Vec::new(), skips: Vec::new() }
     }
 
     pub(super) fn total(&self) -> usize {
@@ -38,6 +40,7 @@ impl AddAssign for Tally {
         self.failed += other.failed;
         self.skipped += other.skipped;
         self.failures.extend(other.failures);
+        self.messages.extend(other.messages);
         self.skips.extend(other.skips);
     }
 }
@@ -54,6 +57,7 @@ pub(super) fn run_counting(command: &mut Command) -> Result<Tally> {
         .with_context(|| format!("start {}", project::words(command)))?;
     let stdout = child.stdout.take().context("take the child's output")?;
     let mut tally = Tally::default();
+    let mut messages = Messages::default();
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line.with_context(|| format!("read from {}", project::words(command)))?;
         let line = String::from_utf8_lossy(&line);
@@ -61,12 +65,45 @@ pub(super) fn run_counting(command: &mut Command) -> Result<Tally> {
         tally += parse_result(&line).unwrap_or_default();
         tally.failures.extend(parse_failure(&line));
         tally.skips.extend(parse_skip(&line));
+        messages.read(&line);
     }
+    tally.messages = messages.told;
     let status = child.wait().with_context(|| format!("wait for {}", project::words(command)))?;
     if !status.success() && tally.failed == 0 {
         bail!("{}: {status}", project::words(command));
     }
     Ok(tally)
+}
+
+/// What failed tests say, read line by line.
+#[derive(Debug, Default)]
+struct Messages {
+    told: Vec<String>,
+    /// How many lines of the last one may follow.
+    left: usize,
+}
+
+impl Messages {
+    /// Of each message.
+    const LINES: usize = 12;
+
+    /// `---- NAME ----`, or `---- NAME stdout ----`, and then the message until there is a list of names.
+    fn read(&mut self, line: &str) {
+        let heading = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" ----"));
+        if let Some(name) = heading {
+            self.told.push(name.strip_suffix(" stdout").unwrap_or(name).to_owned());
+            self.left = Self::LINES;
+        } else if line == "failures:" {
+            self.left = 0;
+        } else if let Some(message) = self.told.last_mut()
+            && self.left > 0
+            && !line.trim().is_empty()
+        {
+            message.push_str("\n    ");
+            message.push_str(line);
+            self.left -= 1;
+        }
+    }
 }
 
 /// `test result: ok. 3 passed; 0 failed; 1 ignored; …`
@@ -119,6 +156,20 @@ mod tests {
         for (line, tally) in cases {
             assert_eq!(parse_result(line), tally, "{line}");
         }
+    }
+
+    #[test]
+    fn the_beginning_of_what_a_failed_test_says_is_kept() {
+        let long: String = (0..20).map(|number| format!("line {number}\n")).collect();
+        let output = format!(
+            "test exec: a tty   ... FAILED\n\nfailures:\n\n---- exec: a tty ----\nnot one\n\nbut two\n\n\
+             ---- plan::fits stdout ----\n{long}\nfailures:\n    exec: a tty\n\ntest result: FAILED. 1 passed"
+        );
+        let mut messages = Messages::default();
+        output.lines().for_each(|line| messages.read(line));
+        let [first, second] = messages.told.as_slice() else { panic!("{messages:?}") };
+        assert_eq!(first, "exec: a tty\n    not one\n    but two");
+        assert!(second.starts_with("plan::fits\n    line 0\n") && second.ends_with("line 11"), "{second}");
     }
 
     #[test]
