@@ -251,18 +251,22 @@ fn find_manager(uid: u32) -> Check<Option<String>> {
     Ok(own.find(&service).and_then(|start| own.get(..start + service.len())).map(str::to_owned))
 }
 
-/// The cgroup that systemd has delegated to this service: the nearest one above our own that carries the mark of it.
-/// Ours is a leaf below, by `DelegateSubgroup=`, since on version 2 a cgroup that has controllers for others has no
-/// processes.
+/// The leaf below a delegated cgroup in which `cargo xtask vm` runs its command.
+const SUBGROUP: &str = "command";
+
+/// The cgroup that systemd has delegated to this service: the one above our own, if it carries the mark of it. Ours is a
+/// leaf below, by `DelegateSubgroup=`, since on version 2 a cgroup that has controllers for others has no processes. A
+/// user's own systemd 257 leaves no mark: there the leaf is known by its name.
 fn delegated_cgroup() -> Check<Option<String>> {
     let own = fs::read_to_string("/proc/self/cgroup")?;
-    let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
-    let parent = Path::new(own).parent().map(Path::to_owned).unwrap_or_default();
+    let own = Path::new(own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/"));
+    let parent = own.parent().map(Path::to_owned).unwrap_or_default();
     let directory = PathBuf::from(format!("{CGROUPS}{}", parent.display()));
     let mut mark = [0; 8];
     // systemd.resource-control(5): user.delegate is "1" on a delegated cgroup.
     let marked = getxattr(&directory, "user.delegate", &mut mark).is_ok_and(|length| length == 1);
-    Ok((marked && mark.first() == Some(&b'1')).then(|| parent.to_string_lossy().into_owned()))
+    let is_delegated = (marked && mark.first() == Some(&b'1')) || own.ends_with(SUBGROUP);
+    Ok(is_delegated.then(|| parent.to_string_lossy().into_owned()))
 }
 
 /// The first line that grants this user ids in both files, as newuidmap(1) reads them.

@@ -70,8 +70,7 @@ impl Machine {
             Self::Root | Self::Systemd => {
                 &["root", "cgroup v2", "systemd", "a user's systemd", "apparmor_parser"]
             }
-            // Its service is delegated, but systemd 257 leaves no mark of that (user.delegate) where a user's own makes it.
-            Self::User => &["granted ids", "systemd"],
+            Self::User => &["granted ids", "cgroup v2", "systemd"],
             Self::Bare => &["root", "cgroup v1", "net_cls and net_prio", "a kernel with SELinux"],
         }
     }
