@@ -13,7 +13,7 @@ use rustix::{
 use crate::{
     failure::{At, Result, fail},
     filesystem::{attach, clone},
-    path::{self, IN_ROOT},
+    path::{self, Above, IN_ROOT},
 };
 
 /// What a device node is, apart from its place.
@@ -26,24 +26,26 @@ pub(crate) struct Node {
 }
 
 /// Binds the host's device at a path of the host, proven to be this one.
-pub(crate) fn bind_path(root: BorrowedFd<'_>, path: &CStr, node: &Node, host: &CStr) -> Result<()> {
+pub(crate) fn bind_path(
+    root: BorrowedFd<'_>,
+    above: &mut Above,
+    path: &'static CStr,
+    node: &Node,
+    host: &CStr,
+) -> Result<()> {
     let device = path::open_on_host(host, OFlags::PATH | OFlags::NOFOLLOW).at(Part::Open)?;
     check(&device, node)?;
-    bind(root, path, clone(device.as_fd(), OpenTreeFlags::empty())?.as_fd())
+    bind(root, above, path, clone(device.as_fd(), OpenTreeFlags::empty())?.as_fd())
 }
 
 /// Makes the node `path` below `root`.
-pub(crate) fn make(root: BorrowedFd<'_>, path: &CStr, node: &Node) -> Result<()> {
-    let (above, name) = path::open_parent(root, path, IN_ROOT)?;
+pub(crate) fn make(root: BorrowedFd<'_>, above: &mut Above, path: &'static CStr, node: &Node) -> Result<()> {
+    let (above, name) = above.open(root, path, IN_ROOT)?;
     let device = rustix::fs::makedev(node.number.0, node.number.1);
     let mode = Mode::from_bits_truncate(node.mode);
-    let made = rustix::fs::mknodat(&above, name.as_c_str(), node.file_type(), mode, device);
-    let file = rustix::fs::openat(
-        &above,
-        name.as_c_str(),
-        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    );
+    let made = rustix::fs::mknodat(above, name, node.file_type(), mode, device);
+    let file =
+        rustix::fs::openat(above, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
     match made {
         // An image may bring the node along; then it has to be that very device.
         Err(Errno::EXIST) => return check(&file.at(Part::Open)?, node),
@@ -59,8 +61,13 @@ pub(crate) fn make(root: BorrowedFd<'_>, path: &CStr, node: &Node) -> Result<()>
 }
 
 /// Binds a clone of the host's device at `path` below `root`.
-pub(crate) fn bind(root: BorrowedFd<'_>, path: &CStr, tree: BorrowedFd<'_>) -> Result<()> {
-    let place = path::make_target(root, path, false, IN_ROOT)?;
+pub(crate) fn bind(
+    root: BorrowedFd<'_>,
+    above: &mut Above,
+    path: &'static CStr,
+    tree: BorrowedFd<'_>,
+) -> Result<()> {
+    let place = above.make_target(root, path, false, IN_ROOT)?;
     attach(tree, place.as_fd())
 }
 
@@ -84,15 +91,21 @@ impl Node {
 }
 
 /// Makes the symbolic link `path` below `root`.
-pub(crate) fn make_symlink(root: BorrowedFd<'_>, target: &CStr, path: &CStr, replace: bool) -> Result<()> {
-    let (above, name) = path::open_parent(root, path, IN_ROOT)?;
+pub(crate) fn make_symlink(
+    root: BorrowedFd<'_>,
+    above: &mut Above,
+    target: &CStr,
+    path: &'static CStr,
+    replace: bool,
+) -> Result<()> {
+    let (above, name) = above.open(root, path, IN_ROOT)?;
     if replace {
-        match rustix::fs::unlinkat(&above, name.as_c_str(), AtFlags::empty()) {
+        match rustix::fs::unlinkat(above, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(fail(Part::Unlink, errno)),
         }
     }
-    match rustix::fs::symlinkat(target, &above, name.as_c_str()) {
+    match rustix::fs::symlinkat(target, above, name) {
         Err(Errno::EXIST) if !replace => Ok(()),
         outcome => outcome.at(Part::MakeSymlink),
     }

@@ -16,20 +16,22 @@ use rustix::{
 use crate::{
     copy,
     failure::{At, Failure, Result, fail},
-    path::{self, IN_ROOT, IN_ROOT_NO_SYMLINKS},
+    path::{self, Above, IN_ROOT, IN_ROOT_NO_SYMLINKS},
 };
 
 /// Attaches a tree below `root`, with these attributes of all of it.
 pub(crate) fn mount(
     root: BorrowedFd<'_>,
+    above: &mut Above,
     tree: &OwnedFd,
-    target: &Target<'_>,
+    target: &Target<'static>,
     recursive: Attributes,
     propagation: [Option<Propagation>; 2],
 ) -> Result<()> {
     set_attributes(tree.as_fd(), recursive, MountSetattrFlags::EMPTY_PATH | MountSetattrFlags::RECURSIVE)?;
     let resolve = if target.no_symlinks { IN_ROOT_NO_SYMLINKS } else { IN_ROOT };
-    let place = path::make_target(root, target.path.as_c_str(), is_directory(tree.as_fd())?, resolve)?;
+    let directory = is_directory(tree.as_fd())?;
+    let place = above.make_target(root, target.path.as_c_str(), directory, resolve)?;
     attach(tree.as_fd(), place.as_fd())?;
     for change in propagation.into_iter().flatten() {
         propagate(tree.as_fd(), change)?;
@@ -42,11 +44,11 @@ pub(crate) fn mount(
 /// From the directory above it, which is held, since umount(2) knows no descriptors: whatever is renamed meanwhile, a mount
 /// point stays under its name there. Through a symbolic link an image could have another mount taken away, a mask of
 /// `/proc` perhaps.
-pub(crate) fn unmount(root: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+pub(crate) fn unmount(root: BorrowedFd<'_>, path: &'static CStr) -> Result<()> {
     let (above, name) = path::find_parent(root, path, IN_ROOT_NO_SYMLINKS)?;
     rustix::process::fchdir(&above).at(Part::ChangeDirectory)?;
     let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
-    rustix::mount::unmount(name.as_c_str(), flags).at(Part::Detach)
+    rustix::mount::unmount(name, flags).at(Part::Detach)
 }
 
 /// The attributes of a mount that is to be filled before it gets its own.
@@ -58,13 +60,14 @@ pub(crate) const fn writable(attributes: Attributes) -> Attributes {
 /// alone, and of all below.
 pub(crate) fn mount_copy(
     root: BorrowedFd<'_>,
+    above: &mut Above,
     tree: &OwnedFd,
-    path: &CStr,
+    path: &'static CStr,
     what: CopyUp,
     attributes: [Attributes; 2],
     propagation: [Option<Propagation>; 2],
 ) -> Result<()> {
-    let place = path::make_target(root, path, true, IN_ROOT)?;
+    let place = above.make_target(root, path, true, IN_ROOT)?;
     copy::up(place.as_fd(), tree.as_fd(), what)?;
     set_both(tree.as_fd(), attributes)?;
     attach(tree.as_fd(), place.as_fd())?;

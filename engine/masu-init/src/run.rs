@@ -27,7 +27,7 @@ use crate::{
     hook,
     mask::Masks,
     passwd::Home,
-    path,
+    path::{self, Above},
     process::{self, Directory},
     record::Record,
     root,
@@ -102,6 +102,7 @@ struct Init {
     proc: Option<OwnedFd>,
     exec_label: Option<OwnedFd>,
     root: Option<OwnedFd>,
+    above: Above,
     masks: Masks,
     directory: Directory,
     home: Home,
@@ -127,6 +128,7 @@ impl Init {
             proc: None,
             exec_label: None,
             root: None,
+            above: Above::default(),
             masks: Masks::default(),
             directory: Directory::default(),
             home: Home::default(),
@@ -139,6 +141,10 @@ impl Init {
 
     #[expect(clippy::too_many_lines, reason = "a flat list of steps, a line or two each")]
     fn step(&mut self, number: u32, step: &Step<'static>) -> Result<()> {
+        // These see to it themselves.
+        if !matches!(step, Step::Mount { .. } | Step::MakeDevice { .. } | Step::MakeSymlink { .. }) {
+            self.above.forget();
+        }
         match *step {
             Step::AwaitProgram => self.go_on()?,
             Step::HoldProc { proc } => self.proc = Some(self.take(proc)?),
@@ -187,13 +193,15 @@ impl Init {
             Step::OpenRootDirectory { path } => self.root = Some(root::open(path.as_c_str())?),
             Step::Mount { source, target, attributes, recursive, propagation } => {
                 let tree = self.open_source(&source, attributes)?;
-                filesystem::mount(self.root()?, &tree, &target, recursive, propagation)?;
+                let root = root_of(&self.root)?;
+                filesystem::mount(root, &mut self.above, &tree, &target, recursive, propagation)?;
             }
             Step::Unmount { path } => filesystem::unmount(self.root()?, path.as_c_str())?,
             Step::MountCopy { source, path, what, attributes, recursive, propagation } => {
                 let tree = self.open_source(&source, filesystem::writable(attributes))?;
                 let (path, attributes) = (path.as_c_str(), [attributes, recursive]);
-                filesystem::mount_copy(self.root()?, &tree, path, what, attributes, propagation)?;
+                let (root, above) = (root_of(&self.root)?, &mut self.above);
+                filesystem::mount_copy(root, above, &tree, path, what, attributes, propagation)?;
             }
             Step::ChangeMount { path, flags, parameters, attributes, recursive, propagation } => {
                 let (options, attributes) = ([flags, parameters], [attributes, recursive]);
@@ -201,25 +209,25 @@ impl Init {
             }
             Step::MakeDevice { path, kind, mode, number, owner, source } => {
                 let node = device::Node { kind, mode, number, owner };
-                match source {
-                    DeviceSource::Tree(fd) => {
-                        device::bind(self.root()?, path.as_c_str(), self.take(fd)?.as_fd())?;
+                let tree = if let DeviceSource::Tree(fd) = source { Some(self.take(fd)?) } else { None };
+                let (root, above, path) = (root_of(&self.root)?, &mut self.above, path.as_c_str());
+                match (source, tree) {
+                    (DeviceSource::Path(host), _) => {
+                        device::bind_path(root, above, path, &node, host.as_c_str())?
                     }
-                    DeviceSource::Path(host) => {
-                        device::bind_path(self.root()?, path.as_c_str(), &node, host.as_c_str())?;
-                    }
-                    DeviceSource::Node => device::make(self.root()?, path.as_c_str(), &node)?,
+                    (_, Some(tree)) => device::bind(root, above, path, tree.as_fd())?,
+                    (_, None) => device::make(root, above, path, &node)?,
                 }
             }
             Step::MakeSymlink { target, path, replace } => {
-                device::make_symlink(self.root()?, target.as_c_str(), path.as_c_str(), replace)?;
+                let (root, above) = (root_of(&self.root)?, &mut self.above);
+                device::make_symlink(root, above, target.as_c_str(), path.as_c_str(), replace)?;
             }
             Step::MakeDirectory { path } => {
                 path::make_directories(self.root()?, path.as_c_str(), path::IN_ROOT)?;
             }
             Step::MaskPath { path, parameters } => {
-                let root = self.root.as_ref().ok_or(fail(Part::Open, Errno::BADF))?;
-                self.masks.cover(root.as_fd(), path.as_c_str(), parameters)?;
+                self.masks.cover(root_of(&self.root)?, path.as_c_str(), parameters)?;
             }
             Step::SetFileLabel { path, label } => {
                 filesystem::set_label(self.root()?, path.as_c_str(), label.as_c_str())?;
@@ -228,13 +236,12 @@ impl Init {
             Step::ProtectMount { path } => filesystem::protect_mount_at(self.root()?, path.as_c_str())?,
             Step::RunHook { .. } => self.run_hook(step)?,
             Step::OpenTerminal { uid, size } => {
-                let root = self.root.as_ref().ok_or(fail(Part::Open, Errno::BADF))?;
+                let root = root_of(&self.root)?;
                 let channel = self.channel.as_ref().ok_or(fail(Part::Write, Errno::BADF))?;
-                self.terminal.open(root.as_fd(), uid, size, channel)?;
+                self.terminal.open(root, uid, size, channel)?;
             }
             Step::MountConsole => {
-                let root = self.root.as_ref().ok_or(fail(Part::Open, Errno::BADF))?;
-                self.terminal.mount_console(root.as_fd())?;
+                self.terminal.mount_console(root_of(&self.root)?)?;
             }
             Step::TakeTerminal => self.terminal.take()?,
             Step::EnterRoot(entry) => {
@@ -381,7 +388,7 @@ impl Init {
     }
 
     fn root(&self) -> Result<BorrowedFd<'_>> {
-        self.root.as_ref().map(AsFd::as_fd).ok_or(fail(Part::Open, Errno::BADF))
+        root_of(&self.root)
     }
 
     fn write_below_proc(&self, path: &CStr, value: &CStr) -> Result<()> {
@@ -416,6 +423,11 @@ impl Init {
         }
         Err(fail(Part::Execute, execve(program, &argv, &envp)))
     }
+}
+
+/// The root, while other parts of [`Init`] change.
+fn root_of(root: &Option<OwnedFd>) -> Result<BorrowedFd<'_>> {
+    root.as_ref().map(AsFd::as_fd).ok_or(fail(Part::Open, Errno::BADF))
 }
 
 /// The texts, and perhaps one more, as execve(2) takes them.

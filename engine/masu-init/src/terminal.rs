@@ -15,14 +15,11 @@ use crate::{
     channel::Channel,
     failure::{At, Result, fail},
     filesystem::{attach, clone},
-    path::{self, IN_ROOT},
+    path::{self, Above, IN_ROOT, NAMED},
 };
 
 /// `DEVPTS_SUPER_MAGIC`, statfs(2).
 const DEVPTS_MAGIC: u64 = 0x1cd1;
-
-/// From a directory that is open, the file of this very name.
-const NAMED: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 
 /// The slave side, once there is one.
 #[derive(Debug, Default)]
@@ -57,12 +54,12 @@ impl Terminal {
 
     /// Mounts the slave on `/dev/console` of `root`: a clone of the very file, not of a path to it.
     pub(crate) fn mount_console(&self, root: BorrowedFd<'_>) -> Result<()> {
-        let (above, name) = path::open_parent(root, c"/dev/console", IN_ROOT)?;
-        let place = match path::open(above.as_fd(), name.as_c_str(), OFlags::PATH, NAMED) {
+        let mut above = Above::default();
+        let (above, name) = above.open(root, c"/dev/console", IN_ROOT)?;
+        let place = match path::open(above, name, OFlags::PATH, NAMED) {
             Err(Errno::NOENT) => {
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                rustix::fs::openat(&above, name.as_c_str(), flags, Mode::RUSR | Mode::WUSR)
-                    .at(Part::MakeFile)?
+                rustix::fs::openat(above, name, flags, Mode::RUSR | Mode::WUSR).at(Part::MakeFile)?
             }
             outcome => outcome.at(Part::OpenTarget)?,
         };

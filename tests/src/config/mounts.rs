@@ -71,6 +71,24 @@ fn types(suite: &mut Suite) {
         ensure_eq!(bench.container(bundle)?.run()?.exits_with(0)?.text(), "tmpfs");
         Ok(())
     });
+    suite.case("a mount on a link that leads to nothing is made where it would lead", |bench| {
+        // As on images whose resolv.conf is systemd's: the link is there, and what it names comes at run time.
+        let mut bundle = bench.bundle()?;
+        bundle.symlink("etc/resolv.conf", "../run/systemd/resolve/stub.conf")?;
+        bundle.symlink("opt/data", "/../var/lib/data")?;
+        let file = bundle.dir.join("resolver");
+        fs::write(&file, "nameserver 192.0.2.1\n")?;
+        let config = &mut bundle.config;
+        config.set("/root/readonly", false);
+        config.mount("/etc/resolv.conf", "bind", &file.to_string_lossy(), &["bind"]);
+        config.mount("/opt/data/below", "tmpfs", "data", &[]);
+        config.shell("cat /etc/resolv.conf; readlink /etc/resolv.conf; stat -f -c %T /var/lib/data/below");
+        ensure_eq!(
+            bench.container(bundle)?.run()?.exits_with(0)?.text(),
+            "nameserver 192.0.2.1\n../run/systemd/resolve/stub.conf\ntmpfs"
+        );
+        Ok(())
+    });
     suite.case("a relative destination of a mount starts at the root", |bench| {
         let text = bench.inside("cat /proc/self/mountinfo", |config| {
             config.set("/process/cwd", "/usr").mount("mnt", "tmpfs", "tmpfs", &[]);
