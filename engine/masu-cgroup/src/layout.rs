@@ -5,9 +5,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use masu_sys::mount::{MountBuffer, MountFacts, listmount, statmount};
+use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 use crate::dir::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, read_path};
 use crate::error::{Error, Result};
+
+/// Where the hierarchies are mounted, as every distribution does it.
+const USUAL: &str = "/sys/fs/cgroup";
 
 /// One mounted hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,11 +90,17 @@ impl Layout {
     ///
     /// [`Error::Io`] when procfs cannot be read, [`Error::Malformed`] when it is not as proc(5) describes.
     pub fn probe() -> Result<Self> {
-        let mounts = match ask_mounts() {
+        let memberships = parse_membership(&read_path("/proc/self/cgroup")?)?;
+        // Nearly every machine has all hierarchies in the usual place; then nobody needs to know of its other mounts.
+        let usual = usual_mount().and_then(|top| ask_mounts(Some(top)));
+        let has_all = |mounts: &Vec<CgroupMount>| {
+            memberships.iter().all(|membership| membership.find(mounts).is_some())
+        };
+        let mounts = match usual.filter(has_all).or_else(|| ask_mounts(None)) {
             Some(mounts) => mounts,
             None => parse_mountinfo(&read_path("/proc/self/mountinfo")?)?,
         };
-        let mut layout = Self::join(&mounts, &read_path("/proc/self/cgroup")?)?;
+        let mut layout = Self::join(&mounts, memberships);
         if let Self::Hybrid { unified, .. } | Self::Unified { unified } = &mut layout {
             let text = read_path(&alloc::format!("{}/cgroup.controllers", unified.mount_point))?;
             unified.controllers = text.split_whitespace().map(String::from).collect();
@@ -104,45 +114,34 @@ impl Layout {
     ///
     /// [`Error::Malformed`].
     pub fn parse(mountinfo: &str, own: &str) -> Result<Self> {
-        Self::join(&parse_mountinfo(mountinfo)?, own)
+        Ok(Self::join(&parse_mountinfo(mountinfo)?, parse_membership(own)?))
     }
 
-    fn join(mounts: &[CgroupMount], own: &str) -> Result<Self> {
-        let memberships = parse_membership(own)?;
+    fn join(mounts: &[CgroupMount], memberships: Vec<Membership>) -> Self {
         let mut hierarchies = Vec::new();
         let mut unified = None;
-        for Membership { controllers, path } in memberships {
-            let version_2 = controllers.is_empty();
-            let shows = |mount: &&CgroupMount| {
-                mount.version_2 == version_2
-                    && controllers.iter().all(|name| mount.options.iter().any(|option| option == name))
-            };
-            // A mount below /sys/fs/cgroup wins over copies elsewhere, which agents mount for themselves;
-            // they are the first ones made by the system and so come first in the list anyway.
-            let usual = |mount: &&CgroupMount| mount.mount_point.starts_with("/sys/fs/cgroup");
-            let Some(mount) = mounts.iter().filter(shows).find(usual).or_else(|| mounts.iter().find(shows))
-            else {
+        for membership in memberships {
+            let Some(mount) = membership.find(mounts) else {
                 continue; // known to the kernel, not mounted in this mount namespace
             };
-            let noprefix = mount.options.iter().any(|option| option == "noprefix");
             let hierarchy = Hierarchy {
                 mount_point: mount.mount_point.clone(),
                 root: mount.root.clone(),
-                controllers,
-                own: path,
-                noprefix,
+                controllers: membership.controllers,
+                own: membership.path,
+                noprefix: mount.options.iter().any(|option| option == "noprefix"),
             };
-            if version_2 { unified = Some(hierarchy) } else { hierarchies.push(hierarchy) }
+            if mount.version_2 { unified = Some(hierarchy) } else { hierarchies.push(hierarchy) }
         }
-        Ok(match (hierarchies.is_empty(), unified) {
+        match (hierarchies.is_empty(), unified) {
             (true, None) => Self::None,
             (true, Some(unified)) => Self::Unified { unified },
             // runc's rule: when /sys/fs/cgroup itself is cgroup2, version 1 hierarchies elsewhere
             // (elogind's, net_cls for some VPN) are not the runtime's business.
-            (false, Some(unified)) if unified.mount_point == "/sys/fs/cgroup" => Self::Unified { unified },
+            (false, Some(unified)) if unified.mount_point == USUAL => Self::Unified { unified },
             (false, Some(unified)) => Self::Hybrid { hierarchies, unified },
             (false, None) => Self::V1 { hierarchies },
-        })
+        }
     }
 
     /// The version 1 hierarchies; none on a version 2 host.
@@ -179,18 +178,30 @@ struct Place<'a> {
     point: &'a str,
 }
 
-/// What [`parse_mountinfo`] finds, without the kernel writing a line for every mount there is, of which a machine with many
-/// containers has thousands. `None` where the kernel does not tell, or not all.
+/// The mount that the usual place of the hierarchies is in, which nothing covers, since a path led there.
+///
+/// KERNEL(6.8): before, statx(2) gives no ids that statmount(2) knows.
+fn usual_mount() -> Option<u64> {
+    // STATX_MNT_ID_UNIQUE of linux/stat.h, which rustix has no name for.
+    let unique = StatxFlags::from_bits_retain(0x4000);
+    let status = rustix::fs::statx(CWD, USUAL, AtFlags::empty(), unique).ok()?;
+    (status.stx_mask & unique.bits() != 0).then_some(status.stx_mnt_id)
+}
+
+/// What [`parse_mountinfo`] finds, or what of it is `top` or below, without the kernel writing a line for every mount there
+/// is, of which a machine with many containers has thousands. `None` where the kernel does not tell, or not all.
 ///
 /// KERNEL(6.11): before, statmount(2) has no options.
-fn ask_mounts() -> Option<Vec<CgroupMount>> {
+fn ask_mounts(top: Option<u64>) -> Option<Vec<CgroupMount>> {
     let wanted = MountFacts::SB_BASIC | MountFacts::MNT_BASIC | MountFacts::MNT_POINT;
     let (mut points, mut all, mut cgroups) = (String::new(), Vec::new(), Vec::new());
     let mut buffer: MountBuffer = [0; 1088];
     let (mut ids, mut after) = ([0; 256], 0);
+    // The list has what is below a mount, and not the mount.
+    let mut itself = top;
     loop {
-        let count = listmount(after, &mut ids).ok()?;
-        for id in ids.iter().take(count).copied() {
+        let count = listmount(top, after, &mut ids).ok()?;
+        for id in itself.take().into_iter().chain(ids.iter().take(count).copied()) {
             let status = statmount(id, wanted, &mut buffer).ok().filter(|status| status.facts == wanted)?;
             let point = status.point.to_str().ok()?;
             points.push_str(point);
@@ -302,6 +313,20 @@ fn leads_through(directory: &str, point: &str) -> bool {
 struct Membership {
     controllers: Vec<String>,
     path: String,
+}
+
+impl Membership {
+    /// The mount of the hierarchy.
+    fn find<'a>(&self, mounts: &'a [CgroupMount]) -> Option<&'a CgroupMount> {
+        let shows = |mount: &&CgroupMount| {
+            mount.version_2 == self.controllers.is_empty()
+                && self.controllers.iter().all(|name| mount.options.iter().any(|option| option == name))
+        };
+        // A mount below /sys/fs/cgroup wins over copies elsewhere, which agents mount for themselves;
+        // they are the first ones made by the system and so come first in the list anyway.
+        let usual = |mount: &&CgroupMount| mount.mount_point.starts_with(USUAL);
+        mounts.iter().filter(shows).find(usual).or_else(|| mounts.iter().find(shows))
+    }
 }
 
 /// cgroups(7), "/proc/pid/cgroup": `hierarchy-ID:controller-list:cgroup-path`.

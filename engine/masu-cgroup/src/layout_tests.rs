@@ -200,13 +200,21 @@ fn the_kernel_tells_of_the_same_mounts_by_statmount_as_in_mountinfo() {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
     let version = (numbers.next().unwrap(), numbers.next().unwrap());
-    match ask_mounts() {
-        Some(mut mounts) => {
-            for mount in &mut mounts {
-                mount.options.retain(|option| !option.is_empty());
-            }
-            assert_eq!(mounts, expected);
+    let below = usual_mount();
+    assert!(below.is_some() || version < (6, 8), "Linux {release} has STATX_MNT_ID_UNIQUE");
+    for top in [None, below] {
+        if top.is_some() {
+            // What is mounted elsewhere is not below.
+            expected.retain(|mount| mount.mount_point.starts_with(USUAL));
         }
-        None => assert!(version < (6, 13), "Linux {release} has statmount"),
+        match ask_mounts(top) {
+            Some(mut mounts) => {
+                for mount in &mut mounts {
+                    mount.options.retain(|option| !option.is_empty());
+                }
+                assert_eq!(mounts, expected, "below {top:?}");
+            }
+            None => assert!(version < (6, 13), "Linux {release} has statmount"),
+        }
     }
 }

@@ -121,19 +121,19 @@ impl MountRequest {
     }
 }
 
-/// `listmount({LSMT_ROOT, after}, ids, len, 0)`—Lists the mounts of this process's namespace, in the order of
-/// `/proc/self/mountinfo`. Returns how many it has written; as many as there is room for means that there may be more, after
+/// `listmount({top, after}, ids, len, 0)`—Lists the mounts below `top`, or all of this process's namespace (`LSMT_ROOT`),
+/// in the order of `/proc/self/mountinfo`. Returns how many it has written; as many as there is room for means that there may be more, after
 /// the last one. 0 as `after` begins at the first.
 ///
 /// # Errors
 ///
-/// `ENOSYS` before Linux 6.8, `EPERM` in a root of its own without CAP_SYS_ADMIN, or by a filter that does not know the call.
+/// `ENOSYS` before Linux 6.8, `ENOENT` when there is no such mount, `EPERM` in a root of its own without CAP_SYS_ADMIN, or by a filter that does not know the call.
 ///
 /// # References
 ///  - [Linux](https://man7.org/linux/man-pages/man2/listmount.2.html)
-pub fn listmount(after: u64, ids: &mut [u64]) -> Result<usize> {
+pub fn listmount(top: Option<u64>, after: u64, ids: &mut [u64]) -> Result<usize> {
     const LSMT_ROOT: u64 = u64::MAX;
-    let request = MountRequest::new(LSMT_ROOT, after);
+    let request = MountRequest::new(top.unwrap_or(LSMT_ROOT), after);
     let (request, size) = ((&raw const request) as usize, ids.len());
     // SAFETY: listmount reads a mnt_id_req, which `request` is, and writes at most `size` ids, which `ids` holds.
     result(unsafe { syscall6(nr::LISTMOUNT, request, ids.as_mut_ptr() as usize, size, 0, 0, 0) })

@@ -23,7 +23,7 @@ const MUTE: [(u64, &str); 2] =
     [(72, "the channel itself cannot be taken over"), (44, "the channel is broken")];
 
 /// A system call of the engine whose failure may change nothing: its number, its name, and why.
-const OF_ENGINE: [(u64, &str, &str); 15] = [
+const OF_ENGINE: [(u64, &str, &str); 16] = [
     (72, "fcntl", "which of the standard streams are open"),
     (157, "prctl", "PR_SET_DUMPABLE: whether"),
     (0, "read", "a freezer that cannot be read counts as thawed"),
@@ -46,6 +46,7 @@ const OF_ENGINE: [(u64, &str, &str); 15] = [
     (437, "openat2", "as for fstatfs"),
     (457, "statmount", "mountinfo tells of the mounts where the kernel does not"),
     (458, "listmount", "as for statmount"),
+    (332, "statx", "as for statmount"),
     (424, "pidfd_send_signal", "the process that is killed has just ended"),
 ];
 
