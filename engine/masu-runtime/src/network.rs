@@ -13,13 +13,14 @@ use rustix::{
 use crate::{files, state::read_start_time};
 
 /// The interfaces of the network namespace that the process is in, but for the loopback. None where there are no others,
-/// where the namespace is the engine's own, and where the process that began at `began` is gone.
+/// where the namespace is the engine's own or not to be seen, and where the process that began at `began` is gone.
 ///
 /// # Errors
 /// Those of stat(2), open(2) and read(2) on what is below /proc/PID.
 pub(crate) fn stats(proc: &OwnedFd, pid: i32, began: u64) -> Result<Option<Vec<NetworkInterface>>> {
     let interfaces = match read(proc, pid) {
-        Err(Errno::NOENT | Errno::SRCH) => return Ok(None),
+        // EACCES: the namespaces of a process that may not be traced, as init until `start`, are root's alone to see.
+        Err(Errno::NOENT | Errno::SRCH | Errno::ACCESS) => return Ok(None),
         outcome => outcome?,
     };
     // Looked at afterwards: a pid that still is the container's was so while it was read.
