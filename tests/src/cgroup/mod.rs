@@ -14,36 +14,43 @@ mod v2;
 /// The suite.
 pub(crate) fn suite() -> Suite {
     let mut suite = Suite::new("cgroup");
-    suite.needs(&[Need::Cgroups, Need::Root, Need::Cgroupfs]);
+    suite.needs(&[Need::Cgroups, Need::Cgroupfs]);
     places(&mut suite);
-    suite.needs(&[Need::Cgroups, Need::Root]);
+    suite.needs(&[Need::Cgroups]);
     resources(&mut suite);
     limits(&mut suite);
     effects(&mut suite);
+    suite.needs(&[Need::Cgroups, Need::Root]);
+    device_rules(&mut suite);
     suite.needs(&[Need::CgroupV1]);
     v1::add(&mut suite);
     network::add(&mut suite);
-    suite.needs(&[Need::CgroupV2, Need::Root]);
     v2::add(&mut suite);
     suite
 }
 
 fn places(suite: &mut Suite) {
-    suite.case("a cgroupsPath of several parts is made and removed, its parents stay", |bench| {
-        let parent = format!("{}-parent", bench.tag);
-        let path = format!("/{parent}/deep");
-        let container = bench.sleeper(|config| {
-            config.set("/linux/cgroupsPath", path.as_str());
-        })?;
-        ensure!(host::cgroup("pids", &path).exists(), "{path} is missing");
-        container.stop()?;
-        container.delete()?;
-        ensure!(!host::cgroup("pids", &path).exists(), "{path} is left");
-        for cgroup in host::cgroups_of(&parent)? {
-            std::fs::remove_dir(cgroup)?;
-        }
-        Ok(())
-    });
+    suite.case(
+        "a cgroupsPath of several parts is made and removed, and a parent that was there stays",
+        |bench| {
+            let parent = bench.cgroup_path("parent");
+            std::fs::create_dir(host::cgroup("pids", &parent))?;
+            let path = format!("{parent}/of/several");
+            let container = bench.sleeper(|config| {
+                config.set("/linux/cgroupsPath", path.as_str());
+            })?;
+            ensure!(host::cgroup("pids", &path).exists(), "{path} is missing");
+            container.stop()?;
+            container.delete()?;
+            ensure!(!host::cgroup("pids", &path).exists(), "{path} is left");
+            ensure!(host::cgroup("pids", &parent).exists(), "{parent} is gone");
+            // runc leaves what it has made above the container's own.
+            for cgroup in host::cgroups_of(&bench.tag)? {
+                std::fs::remove_dir(cgroup)?;
+            }
+            Ok(())
+        },
+    );
     suite.case("`..` in cgroupsPath does not leave the hierarchy", |bench| {
         let path = format!("/../../{}-up", bench.tag);
         let container = bench.sleeper(|config| {
@@ -238,7 +245,6 @@ fn kmsg(access: &str) -> Value {
 }
 
 /// What a limit does to the processes in it.
-#[expect(clippy::too_many_lines, reason = "a flat list of cases")]
 fn effects(suite: &mut Suite) {
     suite.case("a cpuset of one CPU leaves one to the process", |bench| {
         let text = bench.inside("nproc", |config| {
@@ -247,6 +253,28 @@ fn effects(suite: &mut Suite) {
         ensure_eq!(text, "1");
         Ok(())
     });
+    suite.case("a paused container uses no CPU time", |bench| {
+        let container = bench.sleeper(|config| {
+            config.shell("while :; do :; done");
+        })?;
+        let pid = container.pid()?;
+        container.call("pause").succeeds()?;
+        let before = std::fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+        container.call("ps").succeeds()?;
+        ensure_eq!(std::fs::read_to_string(format!("/proc/{pid}/schedstat"))?, before);
+        container.call("resume").succeeds()?;
+        host::until("it runs on", || Ok(std::fs::read_to_string(format!("/proc/{pid}/schedstat"))? != before))
+    });
+    suite.case("SIGKILL ends a paused container", |bench| {
+        let container = bench.sleeper(|_| {})?;
+        container.call("pause").succeeds()?;
+        container.stop()?;
+        container.delete()
+    });
+}
+
+/// Who may open which node. An ordinary user can have no rules, and the host's own modes instead.
+fn device_rules(suite: &mut Suite) {
     suite.case("a device that no rule allows cannot be opened, and one that a rule allows can", |bench| {
         // Every node may be made; the kernel's log is nobody's default device.
         let script = "mknod /tmp/kmsg c 1 11; mknod /tmp/zero c 1 5
@@ -285,23 +313,5 @@ fn effects(suite: &mut Suite) {
             ensure_eq!(text, expected, "{rules:?}");
         }
         Ok(())
-    });
-    suite.case("a paused container uses no CPU time", |bench| {
-        let container = bench.sleeper(|config| {
-            config.shell("while :; do :; done");
-        })?;
-        let pid = container.pid()?;
-        container.call("pause").succeeds()?;
-        let before = std::fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
-        container.call("ps").succeeds()?;
-        ensure_eq!(std::fs::read_to_string(format!("/proc/{pid}/schedstat"))?, before);
-        container.call("resume").succeeds()?;
-        host::until("it runs on", || Ok(std::fs::read_to_string(format!("/proc/{pid}/schedstat"))? != before))
-    });
-    suite.case("SIGKILL ends a paused container", |bench| {
-        let container = bench.sleeper(|_| {})?;
-        container.call("pause").succeeds()?;
-        container.stop()?;
-        container.delete()
     });
 }

@@ -13,7 +13,7 @@ const HOG: &str = "while :; do head -c 200000000 /dev/zero | tail; sleep 0.2; do
 /// The suite.
 pub(crate) fn suite() -> Suite {
     let mut suite = Suite::new("events");
-    suite.needs(&[Need::Cgroups, Need::Root]);
+    suite.needs(&[Need::Cgroups]);
     samples(&mut suite);
     intervals(&mut suite);
     notices(&mut suite);
@@ -43,7 +43,9 @@ fn samples(suite: &mut Suite) {
         ensure_eq!(event["data"]["network_interfaces"], Value::Null);
         Ok(())
     });
-    suite.masu_only("`--stats` has what the container's network interfaces have carried", interfaces);
+    suite
+        .masu_only("`--stats` has what the container's network interfaces have carried", interfaces)
+        .needs(&[Need::Root]);
     suite.case("a created and a paused container have samples too", |bench| {
         let container = bench.container(bench.bundle()?)?;
         container.create()?;

@@ -177,6 +177,12 @@ impl<'w> Bench<'w> {
         Ok(Bundle { dir, name: format!("{}-{}c", self.tag, self.number()), config })
     }
 
+    /// The path of a cgroup that containers may be below, as a config.json names it: beside those of other containers.
+    pub(crate) fn cgroup_path(&self, name: &str) -> String {
+        let parent = self.world.surroundings.cgroup_parent.as_deref().unwrap_or_default();
+        format!("{parent}/{}-{name}", self.tag)
+    }
+
     /// A container of this bundle, not created yet.
     pub(crate) fn container(&self, bundle: Bundle) -> Check<Container<'_>> {
         Container::new(self, bundle)

@@ -60,7 +60,7 @@ const RESOURCES: &str = r#"{
 /// Adds the cases.
 #[expect(clippy::too_many_lines, reason = "a flat list of cases")]
 pub(crate) fn add(suite: &mut Suite) {
-    suite.needs(&[Need::Cgroups, Need::Root]);
+    suite.needs(&[Need::Cgroups]);
     for flag in FLAGS {
         let Flag(args, setting) = flag;
         suite.case(format!("`update {}` is in force at once", args.join(" ")), |bench| {

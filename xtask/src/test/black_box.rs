@@ -34,16 +34,19 @@ enum Machine {
     Systemd,
     /// As an ordinary user.
     User,
+    /// The same, with the cgroups made by the user's own systemd.
+    UserOfSystemd,
     /// As root in the machine that has what the others' kernels cannot have beside: SELinux, net_cls and net_prio.
     Bare,
 }
 
 impl Machine {
     /// All of them, by the name of their row.
-    const ALL: [(&str, Self); 4] = [
+    const ALL: [(&str, Self); 5] = [
         ("... in the VM", Self::Root),
         ("... with systemd in the VM", Self::Systemd),
         ("... as a user in the VM", Self::User),
+        ("... as a user with systemd in the VM", Self::UserOfSystemd),
         ("... in the bare VM", Self::Bare),
     ];
 
@@ -51,7 +54,7 @@ impl Machine {
     fn start(self) -> &'static [&'static str] {
         match self {
             Self::Root | Self::Systemd => &["--user", "root"],
-            Self::User => &["--user", "tester"],
+            Self::User | Self::UserOfSystemd => &["--user", "tester"],
             Self::Bare => &["--bare"],
         }
     }
@@ -59,7 +62,7 @@ impl Machine {
     /// The options of the tests.
     fn driver(self) -> &'static [&'static str] {
         match self {
-            Self::Systemd => &["--systemd-cgroup"],
+            Self::Systemd | Self::UserOfSystemd => &["--systemd-cgroup"],
             Self::Root | Self::User | Self::Bare => &[],
         }
     }
@@ -70,7 +73,7 @@ impl Machine {
             Self::Root | Self::Systemd => {
                 &["root", "cgroup v2", "systemd", "a user's systemd", "apparmor_parser"]
             }
-            Self::User => &["granted ids", "cgroup v2", "systemd"],
+            Self::User | Self::UserOfSystemd => &["granted ids", "cgroup v2", "systemd"],
             Self::Bare => &["root", "cgroup v1", "net_cls and net_prio", "a kernel with SELinux"],
         }
     }
@@ -79,7 +82,7 @@ impl Machine {
     fn suites(self) -> &'static [&'static str] {
         match self {
             Self::Root => &VM_SUITES,
-            Self::Systemd => &VM_SUITES_OF_SYSTEMD,
+            Self::Systemd | Self::UserOfSystemd => &VM_SUITES_OF_SYSTEMD,
             Self::User => &VM_SUITES_OF_USER,
             Self::Bare => &VM_SUITES_OF_BARE,
         }
@@ -195,8 +198,8 @@ const VM_SUITES: [&str; 12] = [
 ];
 /// The same for its ordinary user, to whom ids and cgroups are granted. Not `config`: systemd's /tmp is nosuid and nodev,
 /// which no ordinary user may take from a bind mount, and nobody runs that suite here.
-const VM_SUITES_OF_USER: [&str; 6] =
-    ["exec:", "foreground:", "hooks:", "lifecycle:", "systemd:", "terminal:"];
+const VM_SUITES_OF_USER: [&str; 8] =
+    ["cgroup:", "events:", "exec:", "foreground:", "hooks:", "lifecycle:", "systemd:", "terminal:"];
 
 /// What the driver of the run makes a difference to: where a container's cgroup is, what is set, counted and frozen there,
 /// and who removes it. The rest is the same program behind the same cgroup, and the suite `systemd` asks for the driver by
