@@ -33,7 +33,7 @@ use crate::{
     notify::{self, Notify},
     plan::{CreateInput, Plan, StartGate, begin_create, first_id, go_on_create},
     seccomp_agent::Agent,
-    spawn::{self, Child, Spawn},
+    spawn::{self, Child, Engine, Spawn},
     state::{RECORD_VERSION, Record, start_time},
     store::{self, Directory, Store},
     terminal::Lent,
@@ -214,10 +214,15 @@ fn make(
     let spawned =
         Spawn { plan: &plan, descriptors, proc, id_programs, gate, assembled, terminal, listener, trace };
     has_begun.set(true);
-    let mut child = spawn::spawn(begun, spawned, |child| {
+    let engine = Engine::start(begun, spawned, None)?;
+    let drafted = engine.meanwhile(|child| draft_record(&mut record, child.pid(), &directory.open))?;
+    let mut child = engine.attend(|child| {
         cgroup.settle(child.pid())?;
         class.join(child.pid())?;
-        record_process(&mut record, child.pid(), &directory.open)?;
+        if drafted.is_none() {
+            draft_record(&mut record, child.pid(), &directory.open)?;
+        }
+        directory.open.publish_record()?;
         announce(child, options.pid_file, &receivers, "standard")
     })?;
     if options.gate == StartGate::Open {
@@ -232,11 +237,11 @@ fn make(
     Ok(Started { child, terminal, warnings: plan.warnings, notify })
 }
 
-/// Writes down whose container it is.
-fn record_process(record: &mut Record, pid: i32, directory: &Directory) -> Result<()> {
+/// Writes down whose container it is, where nobody looks for it yet.
+fn draft_record(record: &mut Record, pid: i32, directory: &Directory) -> Result<()> {
     record.pid = pid;
     record.start_time = start_time(pid)?.ok_or(Errno::SRCH).doing(|| "find the process".into())?;
-    directory.write_record(record)
+    directory.draft_record(record)
 }
 
 fn plan_rest(

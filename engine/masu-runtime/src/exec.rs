@@ -23,7 +23,7 @@ use crate::{
     lsm,
     plan::{ExecInput, Plan, StartGate, begin_exec, go_on_exec, is_staged},
     seccomp_agent::Agent,
-    spawn::{self, Child, Spawn, spawn_interruptible},
+    spawn::{self, Child, Engine, Spawn},
     state::{Container, not_running},
     trace::{Trace, Work},
 };
@@ -129,7 +129,7 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
         intel_rdt::join(container, proc, child.pid())?;
         announce(child, pid_file, &receivers, "setns")
     };
-    let mut child = spawn_interruptible(begun, spawned, interrupt.as_ref(), ready)?;
+    let mut child = Engine::start(begun, spawned, interrupt.as_ref())?.attend(ready)?;
     child.keep();
     let terminal = console.and_then(Receiver::into_lent);
     Ok(Started { child, terminal, warnings: plan.warnings, notify: None })

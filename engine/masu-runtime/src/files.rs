@@ -71,9 +71,22 @@ pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<()> {
 
 /// Puts a file in the place of `name` in a directory: whole or not at all, whenever the engine may end.
 pub(crate) fn replace(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
-    let temporary = alloc::format!(".{name}");
+    write_beside(directory, name, bytes, mode)?;
+    put_in_place(directory, name)
+}
+
+/// The first half of [`replace`]: nobody reads it yet.
+pub(crate) fn write_beside(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, &*temporary, flags, Mode::from_bits_truncate(mode))?;
-    write_all(&file, bytes)?;
-    rustix::fs::renameat(directory, &*temporary, directory, name)
+    let file = rustix::fs::openat(directory, &*beside(name), flags, Mode::from_bits_truncate(mode))?;
+    write_all(&file, bytes)
+}
+
+/// The other half.
+pub(crate) fn put_in_place(directory: BorrowedFd<'_>, name: &str) -> Result<()> {
+    rustix::fs::renameat(directory, &*beside(name), directory, name)
+}
+
+fn beside(name: &str) -> String {
+    alloc::format!(".{name}")
 }

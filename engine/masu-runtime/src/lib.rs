@@ -7,7 +7,7 @@
 //!                ─▶ plan::plan_create  every decision, as a flat list of steps (pure), in two parts:
 //!                ─▶ spawn::begin       clone3, and masu-init at the first part, while the cgroup is made
 //!                ─▶ acquire::acquire   what the other steps need from the host, as open descriptors
-//!                ─▶ spawn::spawn       masu-init at the other part, and the barriers on both sides
+//!                ─▶ spawn::Engine      masu-init at the other part, and the barriers on both sides
 //!                ─▶ store              state.json
 //! ```
 //! and `exec` the same way, with [`plan::plan_exec`].

@@ -14,7 +14,7 @@ use crate::{
     host::{Host, open_proc},
     id_programs::IdPrograms,
     plan::{CreateInput, ExecInput, Plan, StartGate, plan_mount, plan_unmount},
-    spawn::{Spawn, begin, spawn},
+    spawn::{Engine, Spawn, begin},
     state::{Container, not_running},
     trace::Trace,
 };
@@ -145,6 +145,6 @@ impl<'a> Inside<'a> {
             Spawn { plan, descriptors, proc, id_programs, gate, assembled, terminal, listener, trace };
         let begun = begin(plan, None, self.init_image, trace)?;
         // Dropped, and so reaped.
-        spawn(begun, spawned, |_| Ok(())).map(drop)
+        Engine::start(begun, spawned, None)?.attend(|_| Ok(())).map(drop)
     }
 }

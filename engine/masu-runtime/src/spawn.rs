@@ -3,17 +3,19 @@
 //! ```text
 //!   begin: clone3, init's first steps
 //!     │
-//!   spawn: the program ──▶ [Forked ──▶] [Mapped: write id maps] ──▶ [Assembled: hooks] ──▶ Ready: the caller's work
-//!     │                                                                                        │
-//!     │ a frame says what failed, an end of file that init died                                ├─ Fifo: returns
-//!     ▼                                                                                        └─ Open: waits for the
-//!   the process is killed and reaped, and the error returned                                      exec (end of file)
+//!   start: the rest of the program ──▶ meanwhile: what init need not wait for
+//!     │
+//!   attend: [Forked ──▶] [Mapped: write id maps] ──▶ [Assembled: hooks] ──▶ Ready: the caller's work
+//!     │                                                                        │
+//!     │ a frame says what failed, an end of file that init died                ├─ Fifo: returns
+//!     ▼                                                                        └─ Open: waits for the
+//!   the process is killed and reaped, and the error returned                      exec (end of file)
 //! ```
 
 use alloc::{collections::VecDeque, ffi::CString, format, string::String, vec, vec::Vec};
 use core::mem::MaybeUninit;
 
-use masu_program::{Barrier, FRAME_SIZE, Frame, Part, Steps};
+use masu_program::{Barrier, FRAME_SIZE, Frame, Part, Step, Steps};
 use masu_sys::{
     exec::{PointerBlock, execveat},
     process::{CloneArgs, CloneFlags, Forked, exit_group, fork},
@@ -144,66 +146,21 @@ pub(crate) struct Spawn<'a> {
     pub(crate) trace: &'a Trace,
 }
 
-/// Carries the rest of the plan out. `ready` is the engine's work once nothing is left to do in the container but to
-/// execute: it gets the process, and an error of its own ends the process.
-pub(crate) fn spawn(
-    begun: Begun,
-    spawn: Spawn<'_>,
-    ready: impl FnOnce(&Child) -> Result<()>,
-) -> Result<Child> {
-    spawn_interruptible(begun, spawn, None, ready)
-}
-
-/// The same for a start that may hang, with what then ends it.
-pub(crate) fn spawn_interruptible(
-    begun: Begun,
-    spawn: Spawn<'_>,
-    interrupt: Option<&Interrupt>,
-    ready: impl FnOnce(&Child) -> Result<()>,
-) -> Result<Child> {
-    let Spawn { plan, proc, id_programs, assembled, listener, trace, .. } = spawn;
-    trace.remember(plan);
-    let program = trace.measure(Work::SealProgram, || {
-        let (_, rest) = plan.parts();
-        sealed_program(rest)
-    })?;
-    let (Begun { child, channel }, early) = (begun, VecDeque::new());
-    let handed = spawn.descriptors.into();
-    let mut engine = Engine {
-        plan,
-        proc,
-        id_programs,
-        channel,
-        child,
-        assembled,
-        listener,
-        interrupt,
-        trace,
-        early,
-        handed,
-    };
-    let attended = trace.measure(Work::Attend, || {
-        engine.handed.push_front(program);
-        engine.hand_over().map_err(|error| engine.reason(error))?;
-        engine.attend(spawn.gate, spawn.terminal, ready)
-    });
-    if let (Err(_), Some(interrupt)) = (&attended, interrupt) {
-        interrupt.kill(&engine.child);
-    }
-    attended.map(|()| engine.child)
-}
-
-/// The engine's side of the channel.
-struct Engine<'a> {
+/// The engine's side of a start, once init has its whole program. Dropped, the process is killed and reaped.
+pub(crate) struct Engine<'a> {
     plan: &'a Plan,
     proc: &'a OwnedFd,
     id_programs: &'a IdPrograms,
-    channel: OwnedFd,
-    child: Child,
+    gate: StartGate,
     assembled: &'a dyn Fn(i32) -> Result<()>,
+    terminal: Option<&'a mut Receiver>,
     listener: &'a dyn Fn(OwnedFd, i32) -> Result<()>,
     interrupt: Option<&'a Interrupt>,
     trace: &'a Trace,
+    channel: OwnedFd,
+    child: Child,
+    /// Whether another process will take the place of this one.
+    forks: bool,
     /// What the child said before its parent had told of it, and has not been heard yet.
     early: VecDeque<Said>,
     /// What is to be handed over: the program, and what its steps want.
@@ -213,18 +170,71 @@ struct Engine<'a> {
 /// A frame, and the descriptor that came with it.
 type Said = (Frame, Option<OwnedFd>);
 
-impl Engine<'_> {
-    fn attend(
-        &mut self,
-        gate: StartGate,
-        mut terminal: Option<&mut Receiver>,
-        ready: impl FnOnce(&Child) -> Result<()>,
-    ) -> Result<()> {
+impl<'a> Engine<'a> {
+    /// Hands the rest of the program over. `interrupt` ends a start that may hang.
+    pub(crate) fn start(begun: Begun, spawn: Spawn<'a>, interrupt: Option<&'a Interrupt>) -> Result<Self> {
+        let Spawn { plan, descriptors, proc, id_programs, gate, assembled, terminal, listener, trace } =
+            spawn;
+        trace.remember(plan);
+        let Begun { child, channel } = begun;
+        let forks = Steps::new(&plan.program).flatten().any(|step| matches!(step, Step::Fork { .. }));
+        let (early, handed) = (VecDeque::new(), descriptors.into());
+        let mut engine = Self {
+            plan,
+            proc,
+            id_programs,
+            gate,
+            assembled,
+            terminal,
+            listener,
+            interrupt,
+            trace,
+            channel,
+            child,
+            forks,
+            early,
+            handed,
+        };
+        let handed_over = trace.measure(Work::SealProgram, || {
+            let (_, rest) = plan.parts();
+            engine.handed.push_front(sealed_program(rest)?);
+            engine.hand_over().map_err(|error| engine.reason(error))
+        });
+        engine.or_interrupt(handed_over)?;
+        Ok(engine)
+    }
+
+    /// Does what init need not wait for, and what needs no more of the process than its pid. `None` while that is not yet
+    /// the container's.
+    pub(crate) fn meanwhile<T>(&self, work: impl FnOnce(&Child) -> Result<T>) -> Result<Option<T>> {
+        if self.forks {
+            return Ok(None);
+        }
+        let done = self.trace.measure(Work::Record, || work(&self.child));
+        self.or_interrupt(done.map_err(|error| self.reason(error))).map(Some)
+    }
+
+    /// Does the engine's half of the program. `ready` is its work once nothing is left to do in the container but to
+    /// execute: it gets the process, and an error of its own ends the process.
+    pub(crate) fn attend(mut self, ready: impl FnOnce(&Child) -> Result<()>) -> Result<Child> {
+        let trace = self.trace;
+        let attended = trace.measure(Work::Attend, || self.meet(ready));
+        self.or_interrupt(attended)?;
+        Ok(self.child)
+    }
+
+    /// Ends a process that hangs, where the start has failed.
+    fn or_interrupt<T>(&self, outcome: Result<T>) -> Result<T> {
+        if let (Err(_), Some(interrupt)) = (&outcome, self.interrupt) {
+            interrupt.kill(&self.child);
+        }
+        outcome
+    }
+
+    /// Meets init at every barrier.
+    fn meet(&mut self, ready: impl FnOnce(&Child) -> Result<()>) -> Result<()> {
         let mut ready = Some(ready);
-        let forks = Steps::new(&self.plan.program)
-            .flatten()
-            .any(|step| matches!(step, masu_program::Step::Fork { .. }));
-        let mut forked = !forks;
+        let mut forked = !self.forks;
         loop {
             let (frame, descriptor) = self.hear()?;
             let barrier = match frame {
@@ -235,7 +245,7 @@ impl Engine<'_> {
                     forked = true;
                     continue;
                 }
-                Some(Frame::Terminal) => match (&mut terminal, descriptor) {
+                Some(Frame::Terminal) => match (&mut self.terminal, descriptor) {
                     (Some(receiver), Some(master)) => {
                         receiver.take(master)?;
                         continue;
@@ -262,7 +272,7 @@ impl Engine<'_> {
                 continue;
             };
             self.pass(barrier, &mut ready).map_err(|error| self.reason(error))?;
-            if barrier == Barrier::Ready && gate == StartGate::Fifo {
+            if barrier == Barrier::Ready && self.gate == StartGate::Fifo {
                 return Ok(());
             }
         }
@@ -323,7 +333,9 @@ impl Engine<'_> {
             Ok((Some(Frame::Failed { step, part, errno, detail }), _)) => {
                 message::failed_step(self.plan, step, part, errno, &detail)
             }
-            _ => self.died(),
+            // It has died, and cannot be reaped twice.
+            Err(error) => error,
+            Ok(_) => self.died(),
         }
     }
 

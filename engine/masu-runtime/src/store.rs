@@ -26,7 +26,7 @@ use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::mem::MaybeUninit;
 
 use rustix::{
-    fd::OwnedFd,
+    fd::{AsFd, OwnedFd},
     fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir},
     io::Errno,
     thread::{NanosleepRelativeResult, Timespec, nanosleep},
@@ -144,11 +144,6 @@ impl Directory {
         if empty { PATIENCE_EMPTY } else { PATIENCE_MADE }
     }
 
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        use rustix::fd::AsFd;
-        files::replace(self.fd.as_fd(), name, bytes, 0o600).doing(|| format!("write {name}"))
-    }
-
     /// Writes a file that is not there yet, in a directory that is locked and new: nobody reads half of it, and there is
     /// nothing to put it in the place of.
     pub(crate) fn make_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -173,8 +168,15 @@ impl Directory {
         rustix::fs::renameat(&self.fd, CLAIM, &self.fd, STATE).doing(|| format!("rename {CLAIM} to {STATE}"))
     }
 
-    pub(crate) fn write_record(&self, record: &Record) -> Result<()> {
-        self.write(STATE, &to_json(record)?)
+    /// Writes the next state beside the one that is there.
+    pub(crate) fn draft_record(&self, record: &Record) -> Result<()> {
+        files::write_beside(self.fd.as_fd(), STATE, &to_json(record)?, 0o600)
+            .doing(|| format!("write {STATE}"))
+    }
+
+    /// Puts the drafted state in the place of the one before.
+    pub(crate) fn publish_record(&self) -> Result<()> {
+        files::put_in_place(self.fd.as_fd(), STATE).doing(|| format!("write {STATE}"))
     }
 
     /// Makes the fifo and opens it for reading and writing: init holds it so, and needs no procfs to wait.
@@ -299,10 +301,16 @@ impl Store {
     /// A new directory for a container, locked.
     pub(crate) fn make(&self, id: &str) -> Result<Directory> {
         masu_spec::check_container_id(id)?;
-        self.make_root()?;
         let path = self.path(id);
+        let mut has_root = false;
         loop {
             match rustix::fs::mkdirat(CWD, &*path, Mode::from_bits_truncate(0o700)) {
+                // The first container since the machine began.
+                Err(Errno::NOENT) if !has_root => {
+                    self.make_root()?;
+                    has_root = true;
+                    continue;
+                }
                 Err(Errno::EXIST) => return Err(Error::Exists { id: id.into() }),
                 Err(errno) => {
                     let hint = Some("--root names a directory that masu may write to".into());
@@ -348,6 +356,7 @@ impl Store {
         }
     }
 
+    /// Makes the root, and what is above it, where it is missing.
     fn make_root(&self) -> Result<()> {
         let mut end = 0;
         for part in self.root.split_inclusive('/') {
