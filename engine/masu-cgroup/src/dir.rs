@@ -76,6 +76,11 @@ impl Dir {
         self.openat2(name, flags)
     }
 
+    /// Opens a control file of a cgroup below this one.
+    pub(crate) fn open_below(&self, path: &str, flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
+        self.openat2(path.trim_start_matches('/'), flags)
+    }
+
     /// Reads a control file as a whole.
     pub(crate) fn read(&self, name: &str) -> core::result::Result<String, Errno> {
         read_all(self.open_file(name, OFlags::RDONLY)?.as_fd())

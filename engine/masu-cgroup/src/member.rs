@@ -1,5 +1,6 @@
 //! The container's cgroup in one hierarchy: a directory below the mount point, made or found, and opened once.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -63,7 +64,7 @@ impl Member {
 
     /// The cgroup of the unit that this one is in: its own, or one above it.
     pub(crate) fn of_unit(&self, name: &str) -> Self {
-        let below = self.path.find(&alloc::format!("/{name}/")).map(|start| start + 1 + name.len());
+        let below = self.path.find(&format!("/{name}/")).map(|start| start + 1 + name.len());
         let path = self.path.get(..below.unwrap_or(self.path.len())).unwrap_or_default().into();
         Self::from_record(&MemberRecord { path, ..self.record() })
     }
@@ -143,9 +144,16 @@ impl Member {
         opened.map(drop).map_err(|errno| self.failed("openat2", file, errno))
     }
 
+    /// Opens what a process enters the cgroup by, or one below it: `tasks` in version 1, the directory in version 2.
     pub(crate) fn open_sub(&self, sub: &str) -> Result<OwnedFd> {
-        let dir = self.dir()?;
         let sub = sub.trim_start_matches('/');
+        if !self.version_2 && sub.is_empty() && self.dir.get().is_none() {
+            // Nothing else is wanted of the directory: one lookup.
+            let mount = Dir::open_mount(&self.mount_point, self.version_2)?;
+            let tasks = mount.open_below(&format!("{}/tasks", self.path), OFlags::WRONLY);
+            return tasks.map_err(|errno| self.failed("openat2", "tasks", errno));
+        }
+        let dir = self.dir()?;
         let below = match sub {
             "" => None,
             sub => Some(dir.open(sub).map_err(|errno| self.failed("openat2", sub, errno))?),

@@ -17,17 +17,16 @@ use crate::layout::{Hierarchy, Layout};
 use crate::path::SubCgroup;
 
 impl Cgroup {
-    /// As [`Cgroup::open_join`], for a process beside the container's first one, whose `/proc/pid/cgroup`
-    /// `membership` reads. It is asked only where the container's own cgroup takes nobody.
+    /// As [`Cgroup::open_join`], for a process beside the container's first one. The machine's layout and that process's
+    /// `/proc/pid/cgroup` are asked of `membership`, and only where the container's own cgroup takes nobody.
     ///
     /// # Errors
     ///
     /// Those of [`Cgroup::open_join`], and those of `membership`.
-    pub fn open_join_beside<E: From<Error>>(
+    pub fn open_join_beside<'a, E: From<Error>>(
         &self,
         subs: &[SubCgroup],
-        layout: &Layout,
-        membership: impl FnOnce() -> core::result::Result<String, E>,
+        membership: impl FnOnce() -> core::result::Result<(&'a Layout, String), E>,
     ) -> core::result::Result<Join, E> {
         let Some(member) = self.members.iter().find(|member| member.alone && subs.is_empty()) else {
             return Ok(self.open_join(subs)?);
@@ -41,7 +40,7 @@ impl Cgroup {
         if is_open {
             return Ok(self.open_join(subs)?);
         }
-        let text = membership()?;
+        let (layout, text) = membership()?;
         let unified = Some(open_of_process(layout, &text)?.into_fd());
         Ok(Join { unified, ..Join::default() })
     }

@@ -182,7 +182,7 @@ fn make(
     let receivers = PidfdReceivers::connect(options.services.pidfd_socket, annotation(PIDFD_RECEIVER))?;
     let agent = Agent::find(config.linux.seccomp.as_ref(), annotation, options.environment)?;
     let (trace, proc) = (options.trace, open_proc()?);
-    let host = trace.measure(Work::ProbeHost, || Host::probe(&proc))?;
+    let host = trace.measure(Work::ProbeHost, || probe_all(&proc))?;
     let request = request(options.id, config, &host, options.rootless);
     let directory = NewDirectory::make(store, options, json)?;
     let notify = options.services.listen(&directory.open, options.gate)?;
@@ -196,7 +196,7 @@ fn make(
     finish_cgroup(options, &host, &request, &directory.open, &mut cgroup, &mut record)?;
     let tasks = trace.measure(Work::OpenCgroup, || cgroup.open_tasks())?;
     let join = Join { tasks, unified };
-    let cgroup_mounts = cgroup_mounts(config, &cgroup, &host);
+    let cgroup_mounts = cgroup_mounts(config, &cgroup, &host)?;
     plan_rest(&mut plan, options, config, &host, [bundle, &rootfs], &join, &cgroup_mounts)?;
     plan.warnings.extend(request.warnings(&cgroup));
     record.groups_forbidden = plan.forbids_setgroups(&host);
@@ -235,6 +235,13 @@ fn make(
     directory.keep();
     let terminal = console.and_then(Receiver::into_lent);
     Ok(Started { child, terminal, warnings: plan.warnings, notify })
+}
+
+/// What the machine is, with its cgroups, which every container needs.
+fn probe_all(proc: &OwnedFd) -> Result<Host> {
+    let host = Host::probe(proc)?;
+    host.layout()?;
+    Ok(host)
 }
 
 /// Writes down whose container it is, where nobody looks for it yet.
@@ -296,11 +303,11 @@ fn begin_cgroup(
         return Ok(Cgroup::open(&record.cgroup));
     }
     let unit = request.plan_unit(options.cgroup_driver, host)?;
-    record.cgroup = Cgroup::record_before(&host.cgroups, &request.as_request(), unit.as_ref())?;
+    record.cgroup = Cgroup::record_before(host.layout()?, &request.as_request(), unit.as_ref())?;
     directory.make_claim(record)?;
-    let cgroup = options
-        .trace
-        .measure(Work::BeginCgroup, || Cgroup::begin(&host.cgroups, &request.as_request(), unit))?;
+    let layout = host.layout()?;
+    let cgroup =
+        options.trace.measure(Work::BeginCgroup, || Cgroup::begin(layout, &request.as_request(), unit))?;
     if cgroup.is_complete() {
         directory.confirm_claim()?;
     }
@@ -320,7 +327,8 @@ fn finish_cgroup(
         return Ok(());
     }
     if !cgroup.is_complete() {
-        options.trace.measure(Work::MakeCgroup, || cgroup.finish(&host.cgroups, &request.as_request()))?;
+        let layout = host.layout()?;
+        options.trace.measure(Work::MakeCgroup, || cgroup.finish(layout, &request.as_request()))?;
         directory.confirm_claim()?;
     }
     record.cgroup = cgroup.record();
@@ -443,7 +451,7 @@ impl CgroupRequest<'_> {
         let Config { linux, annotations, .. } = self.config;
         let path = linux.cgroups_path.as_deref();
         let unit = PlannedUnit::find(instance, self.id, path, annotations)?;
-        unit.come_within_reach(&host.cgroups)?;
+        unit.come_within_reach(host.layout()?)?;
         Ok(Some(unit))
     }
 
@@ -508,12 +516,12 @@ fn is_cgroup(mount: &Mount<'_>) -> bool {
     matches!(mount.fs_type.as_deref(), Some("cgroup" | "cgroup2"))
 }
 
-pub(crate) fn cgroup_mounts(config: &Config<'_>, cgroup: &Cgroup, host: &Host) -> ContainerMounts {
+pub(crate) fn cgroup_mounts(config: &Config<'_>, cgroup: &Cgroup, host: &Host) -> Result<ContainerMounts> {
     if config.mounts.iter().any(is_cgroup) {
         let namespace = config.linux.namespaces.contains(NamespaceKind::Cgroup);
-        container_mounts(cgroup, &host.cgroups, namespace)
+        Ok(container_mounts(cgroup, host.layout()?, namespace))
     } else {
-        ContainerMounts::default()
+        Ok(ContainerMounts::default())
     }
 }
 

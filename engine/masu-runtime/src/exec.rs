@@ -99,12 +99,14 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
         let text = files::read_below(proc.as_fd(), &path).doing(|| format!("read /proc/{path:?}"))?;
         // After the read: what is alive now had that number all along.
         container.open_process()?.ok_or_else(not_running)?;
-        Ok::<_, Error>(text)
+        Ok::<_, Error>((host.layout()?, text))
     };
     let join = trace.measure(Work::OpenCgroup, || {
         let cgroup = container.cgroup();
-        cgroup.come_within_reach(&host.cgroups)?;
-        cgroup.open_join_beside(options.sub_cgroups, &host.cgroups, membership)
+        if container.record.cgroup.unit.is_some() {
+            cgroup.come_within_reach(host.layout()?)?;
+        }
+        cgroup.open_join_beside(options.sub_cgroups, membership)
     })?;
     let (mut plan, begun) = early.map_or_else(|| begin(join.unified.as_ref()), Ok)?;
     trace.measure(Work::Plan, || go_on(&mut plan, container, options, &host, &join))?;
@@ -116,7 +118,7 @@ fn launch(container: &Container, options: &ExecOptions<'_>, init_image: &[u8]) -
     let (gate, terminal) = (StartGate::Open, console.as_mut());
     let assembled = &|_| Ok(());
     let proc = &proc;
-    let interrupt = paused.then(|| Interrupt::new(&host.cgroups)).transpose()?;
+    let interrupt = paused.then(|| Interrupt::new(host.layout()?)).transpose()?;
     let listener = &|listener: OwnedFd, pid| {
         let (id, bundle, annotations) = (&container.id, &container.bundle, &container.annotations);
         let state = HookState { id, bundle, annotations }.with_pid(Status::Running, container.record.pid);

@@ -147,7 +147,7 @@ pub fn explain_config(
         true => CgroupRecord::default(),
         false => {
             let unit = asked.plan_unit(options.cgroup_driver, host)?;
-            Cgroup::record_before(&host.cgroups, &request, unit.as_ref())?
+            Cgroup::record_before(host.layout()?, &request, unit.as_ref())?
         }
     };
     // What an ordinary user may not make is left out, unless the configuration names it, or systemd makes it.
@@ -161,7 +161,7 @@ pub fn explain_config(
     let v1 = record.members.iter().filter(|member| !member.version_2);
     let hierarchies: Vec<String> = v1.map(|member| words::last_name(&member.mount_point).into()).collect();
     let cgroup = Cgroup::open(&record);
-    let cgroup_mounts = cgroup_mounts(config, &cgroup, host);
+    let cgroup_mounts = cgroup_mounts(config, &cgroup, host)?;
     let mut plan = plan_create(&CreateInput {
         config,
         host,
@@ -179,7 +179,7 @@ pub fn explain_config(
     plan.warnings.extend(cgroup.ignored(&config.linux.resources));
     let settings = match no_cgroup {
         true => Vec::new(),
-        false => plan_settings(&host.cgroups, &record.denied, &config.linux.resources)?,
+        false => plan_settings(host.layout()?, &record.denied, &config.linux.resources)?,
     };
     let surroundings = Surroundings {
         directory,

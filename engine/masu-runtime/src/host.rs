@@ -1,6 +1,7 @@
 //! What the machine is: read once, and only what every container needs to know.
 
 use alloc::{format, string::String};
+use core::cell::OnceCell;
 
 use masu_cgroup::Layout;
 use rustix::{
@@ -39,8 +40,8 @@ pub struct Host {
     /// Whether the mounts that the engine sees belong to a user namespace above its own, as after `unshare --user`
     /// without `--mount`: it can see them, and neither clone nor change them.
     pub foreign_mounts: bool,
-    /// Where the control groups are.
-    pub cgroups: Layout,
+    /// Where the control groups are, once somebody has asked.
+    pub cgroups: OnceCell<Layout>,
 }
 
 impl Host {
@@ -61,8 +62,21 @@ impl Host {
             in_user_namespace,
             setgroups_denied: in_user_namespace && reads_deny(proc)?,
             foreign_mounts: in_user_namespace && sees_foreign_mounts(proc)?,
-            cgroups: Layout::probe()?,
+            cgroups: OnceCell::new(),
         })
+    }
+
+    /// Where the control groups are: looked up when it is first asked for, since `exec` mostly knows them from the
+    /// container's state.
+    ///
+    /// # Errors
+    /// Those of [`Layout::probe`].
+    pub fn layout(&self) -> Result<&Layout> {
+        if let Some(layout) = self.cgroups.get() {
+            return Ok(layout);
+        }
+        let layout = Layout::probe()?;
+        Ok(self.cgroups.get_or_init(|| layout))
     }
 
     /// Whether the engine may map any user of its own user namespace.

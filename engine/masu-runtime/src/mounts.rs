@@ -27,7 +27,7 @@ use crate::{
 pub fn add_mounts(container: &Container, config: &Config<'_>, init_image: &[u8]) -> Result<()> {
     let inside = Inside::enter(container, init_image)?;
     let host = &inside.host;
-    let cgroup_mounts = cgroup_mounts(config, &container.cgroup(), host);
+    let cgroup_mounts = cgroup_mounts(config, &container.cgroup(), host)?;
     let input = CreateInput {
         config,
         host,

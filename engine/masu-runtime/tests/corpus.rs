@@ -62,7 +62,7 @@ fn machine(name: &str) -> Host {
     if let Layout::Unified { unified } = &mut layout {
         unified.controllers = ["cpuset", "cpu", "io", "memory", "pids"].map(Into::into).to_vec();
     }
-    Host { cgroups: layout, ..host(ALL_CAPABILITIES, 0) }
+    Host { cgroups: layout.into(), ..host(ALL_CAPABILITIES, 0) }
 }
 
 /// Options that change nothing.
@@ -137,7 +137,7 @@ fn a_cgroup_that_cannot_be_made_has_none_below_it() {
     let told = |mount_point: &str| {
         let mountinfo = format!("30 25 0:26 / {mount_point} rw - cgroup2 cgroup2 rw\n");
         let cgroups = Layout::parse(&mountinfo, "0::/\n").expect("a layout");
-        let host = Host { cgroups, ..host(ALL_CAPABILITIES, 0) };
+        let host = Host { cgroups: cgroups.into(), ..host(ALL_CAPABILITIES, 0) };
         let config = parse_config(config.as_bytes()).expect("a configuration");
         let options = ExplainOptions { rootless: Some(true), ..OPTIONS };
         let explanation = explain_config(&config, &host, "/r", "/run/masu/container", &options);

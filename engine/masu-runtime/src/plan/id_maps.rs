@@ -72,7 +72,7 @@ pub(crate) fn map_hint(name: &str, lines: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use masu_cgroup::Layout;
+    use core::cell::OnceCell;
 
     use super::*;
 
@@ -80,7 +80,7 @@ mod tests {
     const SETUID: u64 = 1 << 7;
 
     fn host(capabilities: u64, setgroups_denied: bool) -> Host {
-        let (uid, gid, in_user_namespace, cgroups) = (1000, 1001, setgroups_denied, Layout::None);
+        let (uid, gid, in_user_namespace, cgroups) = (1000, 1001, setgroups_denied, OnceCell::new());
         Host { capabilities, uid, gid, in_user_namespace, setgroups_denied, foreign_mounts: false, cgroups }
     }
 

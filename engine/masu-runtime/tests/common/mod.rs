@@ -14,7 +14,7 @@ pub(crate) const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
 /// A machine that nobody has.
 pub(crate) fn host(capabilities: u64, uid: u32) -> Host {
     let (in_user_namespace, setgroups_denied, foreign_mounts) = (false, false, false);
-    let cgroups = Layout::None;
+    let cgroups = Layout::None.into();
     Host { capabilities, uid, gid: uid, in_user_namespace, setgroups_denied, foreign_mounts, cgroups }
 }
 
