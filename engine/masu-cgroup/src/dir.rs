@@ -158,7 +158,8 @@ pub(crate) fn path_for_message_only(mount_point: &str, path: &str) -> String {
     }
 }
 
-fn read_all(fd: BorrowedFd<'_>) -> core::result::Result<String, Errno> {
+/// Reads an open control file to its end.
+pub(crate) fn read_all(fd: BorrowedFd<'_>) -> core::result::Result<String, Errno> {
     let mut bytes = Vec::with_capacity(4096);
     loop {
         if bytes.len() == bytes.capacity() {

@@ -129,7 +129,7 @@ fn set(member: &Member, frozen: bool) -> Result<()> {
 
 fn state(member: &Member) -> Result<FreezerState> {
     let file = if member.version_2 { "cgroup.freeze" } else { "freezer.state" };
-    let text = match member.read(file) {
+    let text = match member.read_alone(file) {
         Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) => return Ok(FreezerState::Thawed),
         result => result?,
     };

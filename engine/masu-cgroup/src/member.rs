@@ -5,11 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::dir::{Dir, path_for_message_only};
+use crate::dir::{Dir, path_for_message_only, read_all};
 use crate::error::{Error, Result};
 use crate::layout::Hierarchy;
 use crate::path::HierarchyKind;
@@ -115,6 +115,22 @@ impl Member {
         self.dir()?.read(file).map_err(|errno| self.failed("read", file, errno))
     }
 
+    /// As [`Member::read`], for who reads this one file.
+    pub(crate) fn read_alone(&self, file: &str) -> Result<String> {
+        let opened = self.open_alone(file, OFlags::RDONLY)?;
+        read_all(opened.as_fd()).map_err(|errno| self.failed("read", file, errno))
+    }
+
+    /// Opens a control file: in the directory where that is open, and else by one lookup from the mount.
+    fn open_alone(&self, file: &str, flags: OFlags) -> Result<OwnedFd> {
+        let opened = match self.dir.get() {
+            Some(dir) => dir.open_file(file, flags),
+            None => Dir::open_mount(&self.mount_point, self.version_2)?
+                .open_below(&format!("{}/{file}", self.path), flags),
+        };
+        opened.map_err(|errno| self.failed("openat2", file, errno))
+    }
+
     /// Reads a control file that older kernels or other configurations do not have.
     pub(crate) fn read_optional(&self, file: &str) -> Result<Option<String>> {
         match self.dir()?.read(file) {
@@ -147,11 +163,8 @@ impl Member {
     /// Opens what a process enters the cgroup by, or one below it: `tasks` in version 1, the directory in version 2.
     pub(crate) fn open_sub(&self, sub: &str) -> Result<OwnedFd> {
         let sub = sub.trim_start_matches('/');
-        if !self.version_2 && sub.is_empty() && self.dir.get().is_none() {
-            // Nothing else is wanted of the directory: one lookup.
-            let mount = Dir::open_mount(&self.mount_point, self.version_2)?;
-            let tasks = mount.open_below(&format!("{}/tasks", self.path), OFlags::WRONLY);
-            return tasks.map_err(|errno| self.failed("openat2", "tasks", errno));
+        if !self.version_2 && sub.is_empty() {
+            return self.open_alone("tasks", OFlags::WRONLY);
         }
         let dir = self.dir()?;
         let below = match sub {
