@@ -21,7 +21,7 @@ use tally::Tally;
 pub(crate) struct Arguments {
     /// Only these: a check (fmt, clippy, doc, deny, init, unit, images, floor, demo), an engine (podman, podman-rootless,
     /// docker, docker-rootless, containerd, cri; engines for all but kubernetes, engines-vm for those in the machine with
-    /// cgroup v2), or a part of the names of black-box cases
+    /// cgroup v2), or a part of the names of black-box cases, which beside engines-vm are that machine's: `docker:`
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
     /// Run the black-box suites against this runtime instead
@@ -54,8 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut asked = arguments.suites.clone();
     asked.extend(arguments.kubernetes.then(|| engines::KUBERNETES.to_owned()));
     let (engines, suites) = engines::select(&asked);
-    let in_vm = engines::select_in_vm(&asked).filter(|_| !arguments.no_vm);
-    let (checks, cases) = select(&suites, asked.is_empty());
+    let (checks, mut cases) = select(&suites, asked.is_empty());
+    let in_vm = engines::select_in_vm(&asked, &mut cases).filter(|_| !arguments.no_vm);
     let mut needs = vec![Need::Tests];
     needs.extend((!engines.is_empty()).then_some(Need::Engines));
     needs.extend(engines.iter().any(|engine| engine.is_kubernetes()).then_some(Need::Kubernetes));
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     if let Some(filters) = in_vm {
         let runtime = arguments.vm_runtime.as_deref();
-        let row = perform("engines in the VM", || engines::perform_in_vm(runtime, filters));
+        let row = perform("engines in the VM", || engines::perform_in_vm(runtime, &filters));
         rows.push(Row { shows_skips: runtime.is_none(), ..row });
     }
     rows.push(perform("leaks", || before.compare().map(|()| Tally::ONE)));
