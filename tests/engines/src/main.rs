@@ -135,7 +135,7 @@ fn judge(case: &Case, world: &World) -> Result<Completion, Failed> {
         outcome?;
         finished
     });
-    match (outcome, differences::reason(&case.name(), &world.runtime.name)) {
+    match (outcome, differences::reason(&case.name(), &world.runtime)) {
         (Ok(()), None) => Ok(Completion::Completed),
         (Ok(()), Some(reason)) => {
             Err(format!("passes: differences.rs need not say {reason:?} any more").into())

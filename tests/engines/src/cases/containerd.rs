@@ -1,5 +1,9 @@
 //! containerd by ctr, whose words are its own.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
 use masu_harness::terminal::Terminal;
 use masu_harness::{Check, ensure, ensure_eq, host};
 
@@ -7,6 +11,7 @@ use super::terminal::follows_and_ends;
 use crate::bench::Bench;
 use crate::engines::containerd::{self, run};
 use crate::suite::{Engine, Suite};
+use crate::world::BIN;
 
 pub(super) fn add(suite: &mut Suite) {
     let mut case = |subject, sentence, run| suite.case(&[Engine::Containerd], subject, sentence, run);
@@ -200,17 +205,20 @@ fn metrics(bench: &Bench<'_>) -> Check {
 
 fn events(bench: &Bench<'_>) -> Check {
     let listening = bench.call(&["events"]).spawn()?;
-    let name = bench.name();
-    let greedy = ["sh", "-c", "tail -c 90m /dev/zero; sleep 0.5; exit 4"];
     // Who listens has to be heard of by containerd first: an image's label is an event that we can repeat.
     host::until("containerd tells us", || {
         bench.succeeds(&["images", "label", crate::world::IMAGE, "asked=again"])?;
         Ok(listening.stdout_so_far()?.contains("/images/update"))
     })?;
-    run(bench, &["--rm", "--null-io", "--memory-limit", "16777216"], &name)
-        .args(greedy)
-        .output()?
-        .exits_with(4)?;
+    let directory = bench.directory()?;
+    let mount = format!("type=bind,src={},dst=/data,options=rbind:ro", directory.display());
+    let options = ["--null-io", "--memory-limit", "16777216", "--mount", &mount];
+    let greedy = "until test -e /data/go; do sleep 0.05; done; tail -c 90m /dev/zero; sleep 0.5; exit 4";
+    let name = detached(bench, &options, greedy)?;
+    // What a task is short of before containerd has started it is nothing that containerd hears of.
+    fs::write(directory.join("go"), "")?;
+    until_state(bench, &name, "STOPPED")?;
+    ended_with(bench, &name, 4)?;
     for topic in ["/tasks/create", "/tasks/start", "/tasks/oom", "/tasks/exit", "/tasks/delete"] {
         host::until(topic, || {
             let seen = listening.stdout_so_far()?;
@@ -248,7 +256,12 @@ fn read_only(bench: &Bench<'_>) -> Check {
     Ok(())
 }
 
+/// Beside `--uidmap`, ctr 1.6 forgets `--runc-binary`, and the shim takes the runc that it finds. That there are closed
+/// directories above the root is what dockerd's shims make of a machine.
 fn mapped(bench: &Bench<'_>) -> Check {
+    let runc = Path::new(BIN).join("runc");
+    symlink(&bench.world.runtime.path, &runc)?;
+    fs::set_permissions("/run/containerd", fs::Permissions::from_mode(0o700))?;
     let options = ["--uidmap", "0:700000:1000", "--gidmap", "0:800000:1000", "--null-io"];
     let name = detached(bench, &options, SLEEP)?;
     let (pid, _) = task(bench, &name)?;
@@ -258,6 +271,8 @@ fn mapped(bench: &Bench<'_>) -> Check {
         (id(700_000), id(800_000))
     );
     ensure_eq!(printed_inside(bench, &name, "id -u")?, "0");
+    containerd::remove_all(bench, &[name])?;
+    fs::remove_file(runc)?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use masu_harness::{Check, ensure, ensure_eq, host};
 use crate::bench::Bench;
 use crate::engines::containerd;
 use crate::suite::{DOCKER_LIKE, Engine, PODMANS, Suite, WITH_CGROUPS};
-use crate::world::IMAGE;
+use crate::world::{IMAGE, has_systemd};
 
 pub(super) fn add(suite: &mut Suite) {
     suite.case(DOCKER_LIKE, "refusals", "a seccomp profile that cannot be had is refused by name", seccomp);
@@ -73,7 +73,7 @@ fn device(bench: &Bench<'_>) -> Check {
 }
 
 fn sysctl(bench: &Bench<'_>) -> Check {
-    refused(bench, &["--sysctl", "net.no_such=1"], &["/proc/sys/net/no_such", "no such file or directory"])?;
+    refused(bench, &["--sysctl", "net.no_such=1"], &["/sys/net/no_such", "o such file or directory"])?;
     Ok(())
 }
 
@@ -83,7 +83,9 @@ fn file_on_directory(bench: &Bench<'_>) -> Check {
 }
 
 fn cgroup_parent(bench: &Bench<'_>) -> Check {
-    refused(bench, &["--cgroup-parent", "/cpuset.cpus"], &["/cpuset.cpus"])?;
+    // For systemd it is a slice, whose name says in which others it is.
+    let parent = if has_systemd() { "no--such.slice" } else { "/cpuset.cpus" };
+    refused(bench, &["--cgroup-parent", parent], &[parent])?;
     Ok(())
 }
 
@@ -150,7 +152,7 @@ fn full_disk(bench: &Bench<'_>) -> Check {
     let options = ["--runtime-flag", &format!("root={path}"), "run", "--name", &name, "--network", "none"];
     let output = bench.call(&options).args([IMAGE, "true"]).output()?;
     ensure_eq!(output.code, Some(126), "{output}");
-    ensure!(output.stderr.contains("no space left on device"), "{output}");
+    ensure!(output.stderr.contains("o space left on device"), "{output}");
     let mut left: Vec<_> = fs::read_dir(&state)?.flatten().map(|entry| entry.file_name()).collect();
     left.retain(|name| name != "filler");
     ensure!(left.is_empty(), "left in the state directory: {left:?}");
