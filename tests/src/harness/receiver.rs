@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::IoSliceMut;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use super::command::Running;
+use super::command::{Running, deadline};
 use super::{Check, ensure_eq, fail, host};
 
 /// The socket.
@@ -82,6 +82,7 @@ fn describe(pid: i32) -> String {
 
 fn read(mut stream: UnixStream) -> Check<(String, OwnedFd)> {
     stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(deadline()))?;
     let mut bytes = [0; 4096];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -95,7 +96,7 @@ fn read(mut stream: UnixStream) -> Check<(String, OwnedFd)> {
     }
     ensure_eq!(descriptors.len(), 1, "descriptors");
     let mut rest = Vec::new();
-    stream.read_to_end(&mut rest)?;
+    stream.read_to_end(&mut rest).map_err(|error| fail(format!("the connection stays open: {error}")))?;
     ensure_eq!(rest, Vec::<u8>::new(), "more than one message");
     let text = String::from_utf8_lossy(bytes.get(..message.bytes).unwrap_or_default()).into_owned();
     descriptors.pop().map(|descriptor| (text, descriptor)).ok_or_else(|| fail("no descriptor"))

@@ -17,7 +17,7 @@ pub(super) struct Run {
 
 #[derive(Debug)]
 enum Place {
-    /// As whoever runs this, against this runtime. What fails with somebody else's is tried again.
+    /// As whoever runs this, against this runtime.
     Here { runtime: PathBuf, is_ours: bool },
     /// Against masu, as an ordinary user of this machine who is granted no ids.
     HereAsNobody,
@@ -102,11 +102,27 @@ impl Run {
     /// Runs the cases whose names contain one of `filters`, or all of them.
     pub(super) fn perform(&self, filters: &[String]) -> Result<Tally> {
         match &self.place {
-            Place::Here { runtime, is_ours: true } => here(runtime, filters),
-            Place::Here { runtime, is_ours: false } => here_of_others(runtime, filters),
+            Place::Here { runtime, .. } => self.trying_again(filters, |filters| here(runtime, filters)),
             Place::HereAsNobody => here_as_nobody(filters),
-            Place::Vm { machine, runtime } => in_vm(*machine, runtime, &or(filters, machine.suites())),
+            Place::Vm { machine, runtime } => {
+                self.trying_again(filters, |filters| in_vm(*machine, runtime, &or(filters, machine.suites())))
+            }
         }
+    }
+
+    /// What fails with somebody else's runtime is tried once more, alone: a race of theirs is not ours to mend, and what
+    /// differs for good fails again.
+    fn trying_again(&self, filters: &[String], run: impl Fn(&[String]) -> Result<Tally>) -> Result<Tally> {
+        let mut tally = run(filters)?;
+        if !self.is_of_masu() && !tally.failures.is_empty() {
+            println!("\ntrying again: {}", tally.failures.join(", "));
+            let again = run(&tally.failures)?;
+            tally.passed += tally.failed.saturating_sub(again.failed);
+            tally.failed = again.failed;
+            tally.failures = again.failures;
+            tally.messages = again.messages;
+        }
+        Ok(tally)
     }
 }
 
@@ -142,21 +158,6 @@ fn here(runtime: &Path, filters: &[String]) -> Result<Tally> {
     let tally = run_counting(tests.arg("--runtime").arg(runtime).args(filters).current_dir(project::root()))?;
     if tally.total() == 0 {
         bail!("no case has a name with {}", filters.join(" or "));
-    }
-    Ok(tally)
-}
-
-/// What fails is tried once more, alone: a race of somebody else's is not ours to mend, and what differs for good
-/// fails again.
-fn here_of_others(runtime: &Path, filters: &[String]) -> Result<Tally> {
-    let mut tally = here(runtime, filters)?;
-    if !tally.failures.is_empty() {
-        println!("\ntrying again: {}", tally.failures.join(", "));
-        let again = here(runtime, &tally.failures)?;
-        tally.passed += tally.failed.saturating_sub(again.failed);
-        tally.failed = again.failed;
-        tally.failures = again.failures;
-        tally.messages = again.messages;
     }
     Ok(tally)
 }
