@@ -114,12 +114,12 @@ fn perform(name: &str, step: impl FnOnce() -> Result<Tally>) -> Row {
 
 /// Prints the table, who did not pass, and the sums. A step that could not be carried out counts as one failure.
 fn summarise(rows: &[Row]) -> ExitCode {
-    println!("\n{:24} {:>8} {:>8} {:>8} {:>8}", "step", "passed", "failed", "skipped", "seconds");
+    println!("\n{:35} {:>8} {:>8} {:>8} {:>8}", "step", "passed", "failed", "skipped", "seconds");
     let mut sum = Tally::default();
     for row in rows {
         let tally = row.outcome.as_ref().unwrap_or(&Tally::ONE_FAILURE).clone();
         println!(
-            "{:24} {:>8} {:>8} {:>8} {:>8.1}",
+            "{:35} {:>8} {:>8} {:>8} {:>8.1}",
             row.name,
             tally.passed,
             tally.failed,

@@ -60,7 +60,8 @@ pub(super) fn run_counting(command: &mut Command) -> Result<Tally> {
     let mut messages = Messages::default();
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line.with_context(|| format!("read from {}", project::words(command)))?;
-        let line = String::from_utf8_lossy(&line);
+        // The console of a machine ends its lines with a carriage return too.
+        let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line));
         println!("{line}");
         tally += parse_result(&line).unwrap_or_default();
         tally.failures.extend(parse_failure(&line));
@@ -170,6 +171,25 @@ mod tests {
         let [first, second] = messages.told.as_slice() else { panic!("{messages:?}") };
         assert_eq!(first, "exec: a tty\n    not one\n    but two");
         assert!(second.starts_with("plan::fits\n    line 0\n") && second.ends_with("line 11"), "{second}");
+    }
+
+    #[test]
+    fn what_a_console_prints_is_read_like_what_a_program_prints() {
+        for end in ["\n", "\r\n"] {
+            let lines = [
+                "test a ... FAILED",
+                "---- a ----",
+                "no",
+                "failures:",
+                "test result: FAILED. 0 passed; 1 failed",
+                "",
+            ];
+            let tally = run_counting(Command::new("printf").args(["%s", &lines.join(end)])).unwrap();
+            assert_eq!(
+                (tally.failed, tally.failures, tally.messages),
+                (1, vec!["a".into()], vec!["a\n    no".into()])
+            );
+        }
     }
 
     #[test]
