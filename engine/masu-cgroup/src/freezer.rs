@@ -127,12 +127,16 @@ fn set(member: &Member, frozen: bool) -> Result<()> {
     member.dir()?.write(file, value).map_err(|errno| member.failed("write", file, errno))
 }
 
+/// What the freezer says. The cgroup may go at any time, as when systemd removes that of a container that was just killed.
 fn state(member: &Member) -> Result<FreezerState> {
-    let file = if member.version_2 { "cgroup.freeze" } else { "freezer.state" };
-    let text = match member.read_alone(file) {
-        Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) => return Ok(FreezerState::Thawed),
-        result => result?,
-    };
+    match look(member) {
+        Err(Error::Io { errno: Errno::NOENT | Errno::NODEV, .. }) => Ok(FreezerState::Thawed),
+        outcome => outcome,
+    }
+}
+
+fn look(member: &Member) -> Result<FreezerState> {
+    let text = member.read_alone(if member.version_2 { "cgroup.freeze" } else { "freezer.state" })?;
     if member.version_2 {
         if text.trim() != "1" {
             return Ok(FreezerState::Thawed);
