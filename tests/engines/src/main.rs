@@ -66,11 +66,11 @@ fn run_outside(options: &Options, arguments: &[OsString]) -> Check<ExitCode> {
     if !rustix::process::geteuid().is_root() {
         return Err(fail("engines are started by root, those of an ordinary user too"));
     }
-    let outside = Outside::create()?;
     let mut runtimes = vec![options.runtime()?];
     for path in &options.beside {
         runtimes.push(Runtime::probe(path)?);
     }
+    let outside = Outside::create()?;
     let status = outside.run_inside(&runtimes, arguments);
     outside.remove()?;
     Ok(status?.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
