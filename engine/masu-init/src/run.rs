@@ -209,14 +209,19 @@ impl Init {
             }
             Step::MakeDevice { path, kind, mode, number, owner, source } => {
                 let node = device::Node { kind, mode, number, owner };
-                let tree = if let DeviceSource::Tree(fd) = source { Some(self.take(fd)?) } else { None };
-                let (root, above, path) = (root_of(&self.root)?, &mut self.above, path.as_c_str());
-                match (source, tree) {
-                    (DeviceSource::Path(host), _) => {
-                        device::bind_path(root, above, path, &node, host.as_c_str())?
+                let path = path.as_c_str();
+                match source {
+                    DeviceSource::Tree(fd) => {
+                        let tree = self.take(fd)?;
+                        device::bind(root_of(&self.root)?, &mut self.above, path, tree.as_fd())?;
                     }
-                    (_, Some(tree)) => device::bind(root, above, path, tree.as_fd())?,
-                    (_, None) => device::make(root, above, path, &node)?,
+                    DeviceSource::Path(host) => {
+                        let (root, above) = (root_of(&self.root)?, &mut self.above);
+                        device::bind_path(root, above, path, &node, host.as_c_str())?;
+                    }
+                    DeviceSource::Node => {
+                        device::make(root_of(&self.root)?, &mut self.above, path, &node)?;
+                    }
                 }
             }
             Step::MakeSymlink { target, path, replace } => {
