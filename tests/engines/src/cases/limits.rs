@@ -53,8 +53,7 @@ fn stats(bench: &Bench<'_>) -> Check {
 
 fn oom(bench: &Bench<'_>) -> Check {
     let options = ["--memory", "16m", "--memory-swap", "16m"];
-    // conmon and containerd hear of the kill while the container is there, and in an emulated machine they hear late.
-    let greedy = "head -c 100m /dev/zero | tail -c 90m | wc -c; sleep 2; exit 7";
+    let greedy = "head -c 100m /dev/zero | tail -c 90m | wc -c; sleep 0.2; exit 7";
     let name = bench.detached(&options, &["sh", "-c", greedy])?;
     bench.succeeds(&["wait", &name])?;
     bench.until(&name, "{{.State.OOMKilled}}", "true")
