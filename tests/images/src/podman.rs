@@ -73,11 +73,24 @@ impl<'a> Podman<'a> {
     }
 }
 
-/// The cgroup that all of its containers were in stays otherwise.
+/// The cgroup that all of its containers were in stays otherwise. conmon is in it as well, and may still be at what follows the
+/// end of the last of them.
 impl Drop for Podman<'_> {
     fn drop(&mut self) {
         let own = format!("*/{}*", self.0.masu.scratch.name());
-        run("find", &["/sys/fs/cgroup", "-depth", "-type", "d", "-path", &own, "-exec", "rmdir", "{}", "+"]);
+        let words = ["/sys/fs/cgroup", "-depth", "-type", "d", "-path", &own, "-exec", "rmdir", "{}", "+"];
+        for _ in 0..100 {
+            if Command::new("find")
+                .args(words)
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+            {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        run("find", &words);
     }
 }
 
