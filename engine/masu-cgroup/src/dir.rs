@@ -4,8 +4,10 @@
 //! from a config can leave its hierarchy.
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -118,6 +120,23 @@ impl Dir {
                 result => return result,
             }
         }
+    }
+}
+
+/// Mount points of hierarchies that were opened for one cgroup and serve for the next.
+#[derive(Debug, Default)]
+pub struct OpenMounts(RefCell<Vec<(String, Rc<Dir>)>>);
+
+impl OpenMounts {
+    /// The mount point, opened at the first time as by [`Dir::open_mount`].
+    pub(crate) fn get(&self, mount_point: &str, version_2: bool) -> Result<Rc<Dir>> {
+        let mut opened = self.0.borrow_mut();
+        if let Some((_, dir)) = opened.iter().find(|(known, _)| known == mount_point) {
+            return Ok(Rc::clone(dir));
+        }
+        let dir = Rc::new(Dir::open_mount(mount_point, version_2)?);
+        opened.push((mount_point.to_string(), Rc::clone(&dir)));
+        Ok(dir)
     }
 }
 

@@ -4,6 +4,7 @@ use rustix::io::Errno;
 
 use crate::backoff::Backoff;
 use crate::cgroup::Cgroup;
+use crate::dir::OpenMounts;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
 use crate::member::Member;
@@ -77,6 +78,18 @@ impl Cgroup {
                 FreezerState::Freezing => (),
             }
         }
+    }
+
+    /// As [`is_frozen`](Self::is_frozen), for who looks at many cgroups.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn is_frozen_from(&self, mounts: &OpenMounts) -> Result<bool> {
+        if let Ok(member) = self.freezer() {
+            member.share_mount(mounts)?;
+        }
+        self.is_frozen()
     }
 
     /// The version 1 freezer, or the unified hierarchy, whose every cgroup has one (Linux 5.2).

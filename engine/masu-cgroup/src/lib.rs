@@ -39,6 +39,7 @@ mod weight;
 
 pub use cgroup::{Cgroup, Join, Privilege, Request};
 pub use devices::{DEFAULT_DEVICES, DefaultDevice};
+pub use dir::OpenMounts;
 pub use error::{Error, Refused, Result};
 pub use freezer::FreezerState;
 pub use layout::{Hierarchy, Layout};

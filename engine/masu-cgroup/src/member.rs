@@ -1,6 +1,7 @@
 //! The container's cgroup in one hierarchy: a directory below the mount point, made or found, and opened once.
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -9,7 +10,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::dir::{Dir, path_for_message_only, read_all};
+use crate::dir::{Dir, OpenMounts, path_for_message_only, read_all};
 use crate::error::{Error, Result};
 use crate::layout::Hierarchy;
 use crate::path::HierarchyKind;
@@ -30,6 +31,8 @@ pub(crate) struct Member {
     pub(crate) made: usize,
     /// Whether it is known that nobody lived there before us.
     pub(crate) vacant: bool,
+    /// The hierarchy's mount point, where it was opened for other cgroups too.
+    mount: OnceCell<Rc<Dir>>,
     dir: OnceCell<Dir>,
 }
 
@@ -44,6 +47,7 @@ impl Member {
             noprefix: hierarchy.noprefix,
             made: 0,
             vacant: false,
+            mount: OnceCell::new(),
             dir: OnceCell::new(),
         }
     }
@@ -58,6 +62,7 @@ impl Member {
             noprefix: record.noprefix,
             made: record.made,
             vacant: false,
+            mount: OnceCell::new(),
             dir: OnceCell::new(),
         }
     }
@@ -123,12 +128,20 @@ impl Member {
 
     /// Opens a control file: in the directory where that is open, and else by one lookup from the mount.
     fn open_alone(&self, file: &str, flags: OFlags) -> Result<OwnedFd> {
-        let opened = match self.dir.get() {
-            Some(dir) => dir.open_file(file, flags),
-            None => Dir::open_mount(&self.mount_point, self.version_2)?
-                .open_below(&format!("{}/{file}", self.path), flags),
+        let below = || format!("{}/{file}", self.path);
+        let opened = match (self.dir.get(), self.mount.get()) {
+            (Some(dir), _) => dir.open_file(file, flags),
+            (None, Some(mount)) => mount.open_below(&below(), flags),
+            (None, None) => Dir::open_mount(&self.mount_point, self.version_2)?.open_below(&below(), flags),
         };
         opened.map_err(|errno| self.failed("openat2", file, errno))
+    }
+
+    /// Has the next file read alone be looked up from a mount point that other cgroups share.
+    pub(crate) fn share_mount(&self, mounts: &OpenMounts) -> Result<()> {
+        let mount = mounts.get(&self.mount_point, self.version_2)?;
+        self.mount.get_or_init(|| mount);
+        Ok(())
     }
 
     /// Reads a control file that older kernels or other configurations do not have.

@@ -73,7 +73,7 @@ pub use plan::{CreateInput, ExecInput, Plan, plan_create, plan_exec};
 pub use restrictions::{mount_hint, user_namespace_hint};
 pub use spawn::Child;
 pub use start::start;
-pub use state::{Container, Status};
+pub use state::{Container, Status, View};
 pub use store::{Entry, Store};
 pub use terminal::Lent;
 pub use trace::{Trace, Work};

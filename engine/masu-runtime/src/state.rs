@@ -2,7 +2,9 @@
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use masu_cgroup::{Cgroup, CgroupRecord, Stats};
+use core::cell::OnceCell;
+
+use masu_cgroup::{Cgroup, CgroupRecord, OpenMounts, Stats};
 use masu_program::Namespaces;
 use masu_spec::{IntelRdt, OCI_VERSION, Resources, State};
 use masu_sys::process::pidfd_send_signal;
@@ -67,6 +69,24 @@ pub(crate) struct Record {
 /// The version of the record's form.
 pub(crate) const RECORD_VERSION: u32 = 1;
 
+/// What is opened once to look at any number of containers.
+#[derive(Debug, Default)]
+pub struct View {
+    proc: OnceCell<OwnedFd>,
+    mounts: OpenMounts,
+}
+
+impl View {
+    /// The host's procfs.
+    fn proc(&self) -> Result<&OwnedFd> {
+        if let Some(proc) = self.proc.get() {
+            return Ok(proc);
+        }
+        let proc = open_proc()?;
+        Ok(self.proc.get_or_init(|| proc))
+    }
+}
+
 /// A container, from its state directory.
 #[derive(Debug)]
 pub struct Container {
@@ -108,13 +128,18 @@ impl Container {
     /// # Errors
     /// When its process or its cgroup cannot be looked at.
     pub fn status(&self) -> Result<Status> {
+        self.status_from(&View::default())
+    }
+
+    fn status_from(&self, view: &View) -> Result<Status> {
         if self.being_made {
             return Ok(Status::Creating);
         }
-        if !is_alive(self.record.pid, self.record.start_time)? {
+        if !self.is_alive(view)? {
             return Ok(Status::Stopped);
         }
-        if self.is_frozen() {
+        // A cgroup that is gone, or has no freezer, is not frozen.
+        if self.cgroup().is_frozen_from(&view.mounts).unwrap_or(false) {
             return Ok(Status::Paused);
         }
         Ok(if self.open_fifo()?.is_some() { Status::Created } else { Status::Running })
@@ -123,7 +148,7 @@ impl Container {
     /// The pid of its first process as the engine sees it; 0 when that has ended.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        let alive = is_alive(self.record.pid, self.record.start_time).unwrap_or(false);
+        let alive = self.is_alive(&View::default()).unwrap_or(false);
         if alive { self.record.pid } else { 0 }
     }
 
@@ -132,7 +157,15 @@ impl Container {
     /// # Errors
     /// As for [`status`](Self::status).
     pub fn state(&self) -> Result<State<'_>> {
-        let status = self.status()?;
+        self.state_from(&View::default())
+    }
+
+    /// The same for one of many.
+    ///
+    /// # Errors
+    /// As for [`status`](Self::status).
+    pub fn state_from(&self, view: &View) -> Result<State<'_>> {
+        let status = self.status_from(view)?;
         let pid = if matches!(status, Status::Stopped | Status::Creating) { 0 } else { self.record.pid };
         Ok(State {
             oci_version: OCI_VERSION.into(),
@@ -284,9 +317,14 @@ impl Container {
         Namespaces::from_bits_truncate(self.record.namespaces)
     }
 
-    pub(crate) fn is_frozen(&self) -> bool {
-        // A cgroup that is gone, or has no freezer, is not frozen.
-        self.cgroup().is_frozen().unwrap_or(false)
+    /// Whether its first process is the one that the record means, and has not ended.
+    fn is_alive(&self, view: &View) -> Result<bool> {
+        let pid = self.record.pid;
+        if pid <= 0 {
+            return Ok(false);
+        }
+        let began = read_start_time(view.proc()?, pid).doing(|| format!("read /proc/{pid}/stat"))?;
+        Ok(began == Some(self.record.start_time))
     }
 
     /// The first process, proven to be the one that the record means.
@@ -297,7 +335,7 @@ impl Container {
             outcome => outcome.doing(|| "pidfd_open".into())?,
         };
         // After the open: what is alive now, with that start time, is what the descriptor means.
-        Ok(is_alive(self.record.pid, self.record.start_time)?.then_some(pidfd))
+        Ok(self.is_alive(&View::default())?.then_some(pidfd))
     }
 
     /// The start fifo, while somebody waits at its other end.
@@ -356,10 +394,6 @@ fn is_to_be_killed(pid: i32) -> Result<bool> {
 /// A process that ends, `<linux/sched.h>`. The first process of a pid namespace stays in this state until
 /// all others are reaped, which may be up to somebody else, and looks like a sleeper meanwhile.
 const PF_EXITING: u32 = 0x4;
-
-fn is_alive(pid: i32, began: u64) -> Result<bool> {
-    Ok(pid > 0 && start_time(pid)? == Some(began))
-}
 
 /// The 22nd field of proc_pid_stat(5), for a process that is not dead. The second one, the command, may hold
 /// spaces and parentheses; the last parenthesis ends it.

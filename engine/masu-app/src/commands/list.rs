@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use masu_cli::{FORMAT, Parsed, QUIET};
-use masu_runtime::{Container, Entry};
+use masu_runtime::{Container, Entry, View};
 use masu_spec::OCI_VERSION;
 use serde::Serialize;
 
@@ -48,7 +48,8 @@ pub(super) fn list(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
         entries.map(|entry| format!("{}\n", entry.id())).collect()
     } else {
         let passwd = Passwd::read();
-        let rows: Vec<_> = entries.map(|entry| row(session, &passwd, &entry)).collect();
+        let view = View::default();
+        let rows: Vec<_> = entries.map(|entry| row(session, &passwd, &view, &entry)).collect();
         match parsed.options.value(&FORMAT) {
             Some("json") => json(&rows)?,
             _ => table(&rows),
@@ -58,9 +59,9 @@ pub(super) fn list(session: &Session<'_>, parsed: &Parsed<'_>) -> Result<i32> {
     Ok(0)
 }
 
-fn row(session: &Session<'_>, passwd: &Passwd, entry: &Entry) -> Row {
+fn row(session: &Session<'_>, passwd: &Passwd, view: &View, entry: &Entry) -> Row {
     let (id, owner, message) = match entry {
-        Entry::Container(container) => match sound_row(container, passwd) {
+        Entry::Container(container) => match sound_row(container, passwd, view) {
             Ok(row) => return row,
             Err(failure) => (&container.id, container.owner, failure.message),
         },
@@ -72,8 +73,8 @@ fn row(session: &Session<'_>, passwd: &Passwd, entry: &Entry) -> Row {
     damaged_row(id, passwd.name_of(owner))
 }
 
-fn sound_row(container: &Container, passwd: &Passwd) -> Result<Row> {
-    let state = container.state()?;
+fn sound_row(container: &Container, passwd: &Passwd, view: &View) -> Result<Row> {
+    let state = container.state_from(view)?;
     Ok(Row {
         oci_version: state.oci_version.as_str().into(),
         id: container.id.clone(),
