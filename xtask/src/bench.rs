@@ -25,11 +25,12 @@ mod run;
 mod scratch;
 mod section;
 mod variant;
+mod vm;
 
 use crate::setup::{self, Consent};
 use crate::{build, project};
 use anyhow::{Context, Result, bail};
-use contender::{Contender, Probe};
+use contender::{Contender, Driver, Probe};
 use figures::Figures;
 use floor::Floor;
 pub(crate) use floor::floor_is_a_container;
@@ -40,13 +41,14 @@ use std::process::Command;
 
 type Measure = fn() -> Result<()>;
 
-/// The parts that have no runtimes: each on its own, and never a part of all.
-const ALONE: [(&str, Measure); 2] = [("images", images::run), ("boxes", boxes::run)];
+/// The parts with contenders or a machine of their own: each alone, and never a part of all.
+const ALONE: [(&str, Measure); 3] = [("images", images::run), ("boxes", boxes::run), ("vm", vm::run)];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only the parts with these words in their names; `--list` names them. Alone are `images`, from a registry to
-    /// unpacked layers, beside podman, skopeo and umoci, and `boxes`, from there to a container, beside podman and Docker
+    /// unpacked layers, beside podman, skopeo and umoci, `boxes`, from there to a container, beside podman and Docker, and
+    /// `vm`, some of the parts with cgroup v2 and systemd, in the machine of `cargo xtask vm`
     #[arg(value_name = "PART")]
     parts: Vec<String>,
     /// Name the parts of the benchmark and measure nothing
@@ -58,6 +60,19 @@ pub(crate) struct Arguments {
     /// Measure through podman, Docker, containerd and its CRI instead, and print a table
     #[arg(long, conflicts_with_all = ["baseline", "parts", "list"])]
     engines: bool,
+    /// Measure in the machine that this is; `vm` starts this program with it
+    #[arg(long, value_name = "DRIVER", hide = true, conflicts_with_all = ["baseline", "parts", "list", "engines"])]
+    inside: Option<Driver>,
+}
+
+/// The runtimes that are compared, what they run, and how.
+struct Contest {
+    masu: PathBuf,
+    crun: PathBuf,
+    runc: PathBuf,
+    probe: Probe,
+    driver: Driver,
+    one_round_of: usize,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -73,6 +88,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.engines {
         return engines();
+    }
+    if let Some(driver) = arguments.inside {
+        return vm::inside(driver);
     }
     if let Some((_, measure)) = alone {
         return measure();
@@ -106,8 +124,20 @@ fn engines() -> Result<()> {
 fn measure(parts: &[&Section]) -> Result<Figures> {
     setup::debian_packages(&[setup::Need::Tests], Consent::new(false))?;
     let newest = setup::newest_runtimes()?;
-    let masu = build::engine()?;
-    let probe = Probe::build()?;
+    let contest = Contest {
+        masu: build::engine()?,
+        crun: newest.crun,
+        runc: newest.runc,
+        probe: Probe::build()?,
+        driver: Driver::Cgroupfs,
+        one_round_of: 1,
+    };
+    compare(contest, parts)
+}
+
+/// Has all of them take turns in these parts.
+fn compare(contest: Contest, parts: &[&Section]) -> Result<Figures> {
+    let Contest { masu, crun, runc, probe, driver, one_round_of } = contest;
     let mut findings = Findings::default();
     findings.noise.extend(noise::look_before()?);
     namespace::enter_v1_only()?;
@@ -115,7 +145,7 @@ fn measure(parts: &[&Section]) -> Result<Figures> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("become a subreaper")?;
     let scratch = Scratch::create()?;
     let config = floor::default_config(&masu, &scratch.path)?;
-    let runtime = |name, path| Contender::runtime(name, path, &config, &scratch, &probe);
+    let runtime = |name, path| Contender::runtime(name, path, driver, &config, &scratch, &probe);
     let mut contenders = vec![runtime("masu", masu.clone())?];
     match Floor::build()? {
         Some(floor) => {
@@ -124,9 +154,9 @@ fn measure(parts: &[&Section]) -> Result<Figures> {
         }
         None => findings.notes.push("no floor: it knows version 1 hierarchies alone".to_owned()),
     }
-    contenders.push(runtime("crun", newest.crun)?);
-    contenders.push(runtime("runc", newest.runc)?);
-    let field = Field { contenders, probe, scratch };
+    contenders.push(runtime("crun", crun)?);
+    contenders.push(runtime("runc", runc)?);
+    let field = Field { contenders, probe, scratch, one_round_of };
     let mut rows = Vec::new();
     for part in parts {
         eprintln!("measuring: {}", part.name);

@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod bundle;
 mod demo;
+mod open_folder;
 mod project;
 mod setup;
 mod test;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A folder that everybody may read; it goes with its owner.
-pub(super) struct OpenFolder(PathBuf);
+pub(crate) struct OpenFolder(PathBuf);
 
 impl OpenFolder {
-    pub(super) fn create() -> Result<Self> {
+    pub(crate) fn create() -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("masu-xtask-{}", std::process::id()));
         std::fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
         let this = Self(folder);
@@ -19,11 +19,11 @@ impl OpenFolder {
         Ok(this)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    pub(super) fn copy(&self, program: &Path) -> Result<PathBuf> {
+    pub(crate) fn copy(&self, program: &Path) -> Result<PathBuf> {
         let copy = self.0.join(program.file_name().context("a program has a name")?);
         std::fs::copy(program, &copy).with_context(|| format!("copy {}", program.display()))?;
         std::fs::set_permissions(&copy, Permissions::from_mode(0o755))
@@ -41,7 +41,7 @@ impl Drop for OpenFolder {
 }
 
 /// A command of the user nobody, whose environment has nothing of root's.
-pub(super) fn as_nobody(program: &Path) -> Command {
+pub(crate) fn as_nobody(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).current_dir("/");
     command.env("HOME", "/").env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");

@@ -5,7 +5,6 @@ mod black_box;
 mod checks;
 mod engines;
 mod leaks;
-mod open_folder;
 mod tally;
 
 use crate::build;

@@ -22,7 +22,7 @@ type Cycle = [Duration; STEPS.len()];
 
 pub(super) fn cycle_hot(field: &Field, _: &mut Findings) -> Result<Vec<Row>> {
     let turns = turns(&field.contenders, Contender::is_runtime);
-    let cycles = blocks::hot(turns, CYCLE_ROUNDS, BLOCK, |turn| {
+    let cycles = blocks::hot(turns, field.rounds(CYCLE_ROUNDS), BLOCK, |turn| {
         cycle(turn.contender, &mut || Ok(true)).map(|(cycle, _)| cycle)
     })?;
     // An exec of which many follow each other on one container is the one to tell: see below.
@@ -89,12 +89,13 @@ fn live<'a>(
 
 /// Something done again and again on such containers.
 fn repeated<'a>(
+    field: &Field,
     name: &str,
     live: &'a [(&'a Contender, Live<'a>)],
     mut once: impl FnMut(&Contender, &Live<'_>) -> Result<Duration>,
 ) -> Result<Row> {
     let turns = live.iter().enumerate().map(|(what, (contender, _))| Turn { contender, what });
-    let samples = blocks::hot(turns.collect(), ROUNDS, BLOCK, |turn| {
+    let samples = blocks::hot(turns.collect(), field.rounds(ROUNDS), BLOCK, |turn| {
         let (contender, live) = live.get(turn.what).context("a contender without a container")?;
         once(contender, live)
     })?;
@@ -107,14 +108,14 @@ pub(super) fn exec(field: &Field, _: &mut Findings) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     {
         let live = live(field, "exec", &["/true", "wait"])?;
-        rows.push(repeated("exec, hot", &live, |contender, live| {
+        rows.push(repeated(field, "exec, hot", &live, |contender, live| {
             contender.time(&mut live.command(&["exec"], &["/true"])?)
         })?);
-        rows.push(repeated("exec with a terminal, hot", &live, exec_on_terminal)?);
+        rows.push(repeated(field, "exec with a terminal, hot", &live, exec_on_terminal)?);
     }
     let crowd = live(field, "crowd", &["/true", "wait", "crowd"])?;
     std::thread::sleep(Duration::from_secs(1));
-    rows.push(repeated("exec among 1,000 processes, hot", &crowd, |contender, live| {
+    rows.push(repeated(field, "exec among 1,000 processes, hot", &crowd, |contender, live| {
         contender.time(&mut live.command(&["exec"], &["/true"])?)
     })?);
     Ok(rows)
@@ -140,16 +141,16 @@ fn exec_on_terminal(contender: &Contender, live: &Live<'_>) -> Result<Duration> 
 pub(super) fn pause_update(field: &Field, _: &mut Findings) -> Result<Vec<Row>> {
     let live = live(field, "pause", &["/true", "wait"])?;
     let command = |live: &Live<'_>, verb: &[&str]| live.command(verb, &[]);
-    let pause = repeated("pause, hot", &live, |contender, live| {
+    let pause = repeated(field, "pause, hot", &live, |contender, live| {
         let took = contender.time(&mut command(live, &["pause"])?)?;
         contender.time(&mut command(live, &["resume"])?)?;
         Ok(took)
     })?;
-    let resume = repeated("resume, hot", &live, |contender, live| {
+    let resume = repeated(field, "resume, hot", &live, |contender, live| {
         contender.time(&mut command(live, &["pause"])?)?;
         contender.time(&mut command(live, &["resume"])?)
     })?;
-    let update = repeated("update of a limit, hot", &live, |contender, live| {
+    let update = repeated(field, "update of a limit, hot", &live, |contender, live| {
         contender.time(&mut command(live, &["update", "--pids-limit", "1000"])?)
     })?;
     Ok(vec![pause, resume, update])

@@ -25,16 +25,53 @@ impl Probe {
     /// Builds them; they are a workspace of their own, as the engine is.
     pub(super) fn build() -> Result<Self> {
         project::run(&mut project::probe_cargo(&["build", "--quiet", "--release", "--locked"]))?;
-        let release = project::target().join("probe/release");
-        Ok(Self { empty: release.join("true"), peak: release.join("peak") })
+        Ok(Self::in_folder(&project::target().join("probe/release")))
+    }
+
+    /// Those that have been built.
+    pub(super) fn in_folder(folder: &Path) -> Self {
+        Self { empty: folder.join("true"), peak: folder.join("peak") }
     }
 }
 
 /// What a contender is.
 #[derive(Debug)]
 enum Kind {
-    Runtime(PathBuf),
+    Runtime(PathBuf, Driver),
     Floor(Floor),
+}
+
+/// Who makes the cgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Driver {
+    /// The runtime itself.
+    Cgroupfs,
+    /// systemd, which the runtime asks for a scope.
+    Systemd,
+}
+
+impl Driver {
+    /// The option of all runtimes for it.
+    fn option(self) -> Option<&'static str> {
+        (self == Self::Systemd).then_some("--systemd-cgroup")
+    }
+
+    /// For a heading.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Cgroupfs => "cgroups of the runtime's own making",
+            Self::Systemd => "systemd's cgroups",
+        }
+    }
+
+    /// Where the container of this name belongs: directly below the top, for where one without a place goes is different in
+    /// every runtime. systemd's is `SLICE:PREFIX:NAME`.
+    fn cgroups_path(self, name: &str) -> String {
+        match self {
+            Self::Cgroupfs => format!("/{name}"),
+            Self::Systemd => format!("system.slice:run:{name}"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -61,13 +98,14 @@ impl Contender {
     pub(super) fn runtime(
         name: &'static str,
         path: PathBuf,
+        driver: Driver,
         config: &Value,
         scratch: &Scratch,
         probe: &Probe,
     ) -> Result<Self> {
         let version = project::output(Command::new(&path).arg("--version"))?;
         let version = version.lines().next().unwrap_or(name).to_owned();
-        Self::prepare(name, version, Kind::Runtime(path), config, scratch, probe)
+        Self::prepare(name, version, Kind::Runtime(path, driver), config, scratch, probe)
     }
 
     pub(super) fn floor(floor: Floor, config: &Value, scratch: &Scratch, probe: &Probe) -> Result<Self> {
@@ -92,13 +130,13 @@ impl Contender {
 
     /// Whether it is a runtime with all commands.
     pub(super) fn is_runtime(&self) -> bool {
-        matches!(self.kind, Kind::Runtime(_))
+        matches!(self.kind, Kind::Runtime(..))
     }
 
     /// The runtime's own file.
     pub(super) fn program(&self) -> Option<&Path> {
         match &self.kind {
-            Kind::Runtime(path) => Some(path),
+            Kind::Runtime(path, _) => Some(path),
             Kind::Floor(_) => None,
         }
     }
@@ -108,8 +146,14 @@ impl Contender {
         self.is_runtime() || variant.name == PLAIN.name
     }
 
-    /// Makes a bundle, and gives the one that is there already. Each has a cgroup of its own directly below the top, for
-    /// where a container without one goes is different in every runtime.
+    fn driver(&self) -> Driver {
+        match self.kind {
+            Kind::Runtime(_, driver) => driver,
+            Kind::Floor(_) => Driver::Cgroupfs,
+        }
+    }
+
+    /// Makes a bundle, and gives the one that is there already. Each has a cgroup of its own.
     pub(super) fn bundle(
         &self,
         name: &str,
@@ -127,7 +171,7 @@ impl Contender {
         std::fs::create_dir(&bundle.path).with_context(|| format!("create {}", bundle.path.display()))?;
         let mut config = self.config.clone();
         let root = self.folder.join("root");
-        floor::set_process(&mut config, &root, &bundle.name, arguments)?;
+        floor::set_process(&mut config, &root, &self.driver().cgroups_path(&bundle.name), arguments)?;
         change(&mut config, &root)?;
         std::fs::write(bundle.path.join("config.json"), config.to_string())
             .with_context(|| format!("write the config.json of {name}"))?;
@@ -143,7 +187,7 @@ impl Contender {
     pub(super) fn run_below(&self, tracer: Option<&Path>, bundle: &Bundle) -> Result<Command> {
         let run = match &self.kind {
             Kind::Floor(floor) => floor.command(&self.folder.join("root"), &bundle.name, &bundle.arguments),
-            Kind::Runtime(path) => {
+            Kind::Runtime(path, _) => {
                 let mut run = Command::new(path);
                 run.args(self.arguments(&["run", "--bundle", &bundle.path.to_string_lossy(), &bundle.name]));
                 run
@@ -186,7 +230,7 @@ impl Contender {
 
     fn arguments(&self, words: &[&str]) -> Vec<String> {
         let state = self.folder.join("state").to_string_lossy().into_owned();
-        let words = words.iter().map(|&word| word.to_owned());
+        let words = self.driver().option().into_iter().chain(words.iter().copied()).map(str::to_owned);
         ["--root".to_owned(), state].into_iter().chain(words).collect()
     }
 

@@ -48,7 +48,7 @@ impl Floor {
         let name = format!("masu-floor-{}", std::process::id());
         let arguments = ["/busybox", "sh", "-c", LOOK_AROUND];
         let mut config = default_config(masu, folder)?;
-        set_process(&mut config, &root, &name, &arguments)?;
+        set_process(&mut config, &root, &format!("/{name}"), &arguments)?;
         let file = folder.join("config.json");
         std::fs::write(&file, config.to_string()).with_context(|| format!("write {}", file.display()))?;
         let mut run = Command::new(masu);
@@ -93,18 +93,18 @@ pub(super) fn default_config(masu: &Path, folder: &Path) -> Result<serde_json::V
     serde_json::from_slice(&text).with_context(|| format!("parse {}", file.display()))
 }
 
-/// Gives a configuration its root, its cgroup directly below the top and its process.
+/// Gives a configuration its root, its `cgroupsPath` and its process.
 pub(super) fn set_process(
     config: &mut serde_json::Value,
     root: &Path,
-    cgroup: &str,
+    cgroups_path: &str,
     arguments: &[&str],
 ) -> Result<()> {
     for (place, value) in [
         ("/process", ("terminal", false.into())),
         ("/process", ("args", arguments.into())),
         ("/root", ("path", root.to_string_lossy().into())),
-        ("/linux", ("cgroupsPath", format!("/{cgroup}").into())),
+        ("/linux", ("cgroupsPath", cgroups_path.into())),
     ] {
         let object = config.pointer_mut(place).and_then(serde_json::Value::as_object_mut);
         object

@@ -17,18 +17,25 @@ const TIME: &str = include_str!("time.md");
 
 /// For a terminal.
 pub(super) fn table(figures: &Figures) -> String {
+    let (runtimes, others) = columns(figures);
     let mut text = format!("{:44}", "");
-    RUNTIMES.iter().for_each(|name| text += &format!(" {name:>10}"));
-    OTHERS.iter().for_each(|name| text += &format!(" {:>8}", format!("of {name}")));
+    runtimes.iter().for_each(|name| text += &format!(" {name:>10}"));
+    others.iter().for_each(|name| text += &format!(" {:>8}", format!("of {name}")));
     text.push('\n');
     for row in &figures.rows {
         text += &format!("{:44}", row.name);
-        RUNTIMES.iter().for_each(|name| text += &format!(" {:>10}", value(row, name)));
-        OTHERS.iter().for_each(|name| text += &format!(" {:>8}", ratio(row, name)));
+        runtimes.iter().for_each(|name| text += &format!(" {:>10}", value(row, name)));
+        others.iter().for_each(|name| text += &format!(" {:>8}", ratio(row, name)));
         text.truncate(text.trim_end().len());
         text.push('\n');
     }
     text + &remarks(figures)
+}
+
+/// Who has figures, and whom masu is held against.
+fn columns(figures: &Figures) -> (Vec<&'static str>, Vec<&'static str>) {
+    let has_any = |name: &&str| figures.rows.iter().any(|row| row.of(name).is_some());
+    (RUNTIMES.into_iter().filter(has_any).collect(), OTHERS.into_iter().filter(has_any).collect())
 }
 
 fn value(row: &Row, runtime: &str) -> String {
@@ -155,27 +162,39 @@ fn markdown(figures: &Figures) -> String {
     for line in aims::lines(figures) {
         text += &format!("| {} | {} | {} |\n", line.aim, line.measured, line.verdict);
     }
-    text += "\n## Figures\n\n| | masu | p99 | floor | crun | p99 | runc | of floor | of crun | of runc |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
+    text += "\n## Figures\n\n";
+    text += &figures_table(figures);
+    text + TIME
+}
+
+/// All rows, and what is to be said of them.
+pub(super) fn figures_table(figures: &Figures) -> String {
+    let (runtimes, others) = columns(figures);
+    let mut head = vec![String::new()];
+    for runtime in &runtimes {
+        head.push((*runtime).to_owned());
+        head.extend(WITH_P99.contains(runtime).then(|| "p99".to_owned()));
+    }
+    head.extend(others.iter().map(|other| format!("of {other}")));
+    let rule = "|---|".to_owned() + &"--:|".repeat(head.len() - 1);
+    let mut text = format!("|{} |\n{rule}\n", head.join(" | "));
     for row in &figures.rows {
-        text += &format!("| {} |\n", cells(row).join(" | "));
+        text += &format!("| {} |\n", cells(row, &runtimes, &others).join(" | "));
     }
     if !figures.notes.is_empty() {
         text.push('\n');
         figures.notes.iter().for_each(|note| text += &format!("* {}\n", note.replace('\n', " ")));
     }
-    text + TIME
+    text
 }
 
-fn cells(row: &Row) -> Vec<String> {
+fn cells(row: &Row, runtimes: &[&str], others: &[&str]) -> Vec<String> {
     let mut cells = vec![row.name.clone()];
-    for runtime in RUNTIMES {
+    for runtime in runtimes {
         cells.push(value(row, runtime));
-        if WITH_P99.contains(&runtime) {
-            cells.push(p99(row, runtime));
-        }
+        cells.extend(WITH_P99.contains(runtime).then(|| p99(row, runtime)));
     }
-    cells.extend(OTHERS.map(|other| ratio(row, other)));
+    cells.extend(others.iter().map(|other| ratio(row, other)));
     cells
 }
 

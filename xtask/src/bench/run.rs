@@ -54,7 +54,8 @@ pub(super) fn plain(contender: &Contender) -> Result<Bundle> {
 
 /// `run`, hot, with the processor time and the page faults of all its processes.
 pub(super) fn hot(field: &Field, _: &mut Findings) -> Result<Vec<Row>> {
-    let samples = blocks::hot(turns(&field.contenders, |_| true), ROUNDS, BLOCK, |turn| {
+    let turns = turns(&field.contenders, |_| true);
+    let samples = blocks::hot(turns, field.rounds(ROUNDS), BLOCK, |turn| {
         let mut run = turn.contender.run(&plain(turn.contender)?)?;
         let before = Used::by_children()?;
         let wall = turn.contender.time(&mut run)?;

@@ -14,6 +14,15 @@ pub(super) struct Field {
     pub(super) contenders: Vec<Contender>,
     pub(super) probe: Probe,
     pub(super) scratch: Scratch,
+    /// One of so many rounds is measured: 1, but for a machine that is slow.
+    pub(super) one_round_of: usize,
+}
+
+impl Field {
+    /// How many rounds are measured here of what are usually so many.
+    pub(super) fn rounds(&self, usual: usize) -> usize {
+        usual.div_ceil(self.one_round_of)
+    }
 }
 
 /// What is to be said beside the rows.

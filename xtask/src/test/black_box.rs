@@ -1,8 +1,8 @@
 //! The black-box suites: against which runtime, run by whom, on which machine.
 
 use super::Arguments;
-use super::open_folder::{OpenFolder, as_nobody};
 use super::tally::{Tally, run_counting};
+use crate::open_folder::{OpenFolder, as_nobody};
 use crate::{build, project, setup};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The checks of the sources and the tests that need no runtime, in the order of what fails fastest.
 
-use super::open_folder::{OpenFolder, as_nobody};
 use super::tally::{Tally, run_counting};
+use crate::open_folder::{OpenFolder, as_nobody};
 use crate::{bench, demo, project, setup};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The tests through engines: a row of the summary for each.
 
-use super::open_folder::OpenFolder;
 use super::tally::{Tally, run_counting};
+use crate::open_folder::OpenFolder;
 use crate::{build, project, setup};
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -113,6 +113,13 @@ pub(super) fn perform_in_vm(runtime: Option<&str>, filters: &[String]) -> Result
             .arg(client)
             .arg(share.path().join("cri")),
     )?;
+    let with_kubernetes = filters.iter().any(|filter| filter.starts_with(KUBERNETES));
+    if with_kubernetes {
+        let programs = setup::kubernetes()?;
+        for program in std::fs::read_dir(&programs).with_context(|| format!("read {}", programs.display()))? {
+            share.copy(&program.context("read the folder of Kubernetes")?.path())?;
+        }
+    }
     let mut vm = Command::new(std::env::current_exe().context("find xtask's own file")?);
     vm.args(["vm", "--timeout", VM_SECONDS, "--share"]).arg(share.path()).arg("--");
     vm.args([
@@ -123,6 +130,9 @@ pub(super) fn perform_in_vm(runtime: Option<&str>, filters: &[String]) -> Result
         "--runtime",
         runtime.unwrap_or(VM_MASU),
     ]);
+    if with_kubernetes {
+        vm.args(["--kubernetes", "/share"]);
+    }
     vm.args(["--patience", VM_PATIENCE, "--test-threads", VM_THREADS]).args(filters);
     run_counting(&mut vm)
 }
