@@ -129,6 +129,9 @@ fn conclude(options: &Options, world: Option<&Arc<World>>) -> Check<ExitCode> {
 
 /// Runs a case. A listed difference must show: an entry whose case passes is as wrong as a case that fails.
 fn judge(case: &Case, world: &World) -> Result<Completion, Failed> {
+    // Held to the end; a case that has panicked has let go of it.
+    let (_alone, _with_others) =
+        if case.alone { (Some(world.turns.write()), None) } else { (None, Some(world.turns.read())) };
     let outcome = Bench::new(world, case.engine).and_then(|bench| {
         let outcome = (case.run)(&bench);
         let finished = bench.finish();

@@ -71,6 +71,8 @@ pub(crate) struct Case {
     sentence: &'static str,
     pub(crate) run: Run,
     pub(crate) place: Place,
+    /// Whether no other case may run meanwhile.
+    pub(crate) alone: bool,
 }
 
 /// Where a case can be run.
@@ -124,6 +126,17 @@ impl Suite {
         self.case_of_machine(WITH_CGROUPS_IN_MACHINE, subject, sentence, run);
     }
 
+    /// Adds a case that takes away what others need.
+    pub(crate) fn case_alone(
+        &mut self,
+        engine: Engine,
+        subject: &'static str,
+        sentence: &'static str,
+        run: Run,
+    ) {
+        self.cases.push(Case { engine, subject, sentence, run, place: Place::Anywhere, alone: true });
+    }
+
     fn add(
         &mut self,
         engines: &[Engine],
@@ -132,7 +145,8 @@ impl Suite {
         run: Run,
         place: Place,
     ) {
-        let cases = engines.iter().map(|&engine| Case { engine, subject, sentence, run, place });
+        let cases =
+            engines.iter().map(|&engine| Case { engine, subject, sentence, run, place, alone: false });
         self.cases.extend(cases);
     }
 }

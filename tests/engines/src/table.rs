@@ -126,7 +126,6 @@ const REASONS: &[(&str, Engine, &str)] = &[
     ("shared namespaces", Engine::Kubernetes, "that is what pods are"),
     ("build", Engine::Kubernetes, NOT_KUBERNETES),
     ("a hundred at once", Engine::Kubernetes, "containerd's column shows the same"),
-    ("engine killed", Engine::Kubernetes, "containerd's column shows the same"),
     ("Swarm", Engine::Kubernetes, SWARM),
     ("buildah", Engine::Kubernetes, PODMANS_SISTER),
     ("buildah", Engine::Docker, PODMANS_SISTER),

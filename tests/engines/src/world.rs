@@ -5,8 +5,8 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, RwLock};
 
 use masu_harness::command::{Invocation, Output};
 use masu_harness::{Check, Runtime, busybox, ensure, fail, host};
@@ -48,6 +48,8 @@ pub(crate) struct World {
     /// In the order in which one needs another.
     daemons: Mutex<BTreeMap<Engine, Vec<Daemon>>>,
     counter: AtomicUsize,
+    /// Read by the cases that run together, and written by one that runs alone.
+    pub(crate) turns: RwLock<()>,
 }
 
 impl World {
@@ -70,6 +72,7 @@ impl World {
             kubernetes: None,
             daemons: Mutex::default(),
             counter: AtomicUsize::new(0),
+            turns: RwLock::default(),
         };
         world.add_user()?;
         world.make_image()?;
@@ -195,6 +198,20 @@ impl World {
                 Engine::Kubernetes => kubernetes::start(self)?,
             });
         }
+        Ok(())
+    }
+
+    /// Ends the engine's last daemon in the midst of whatever it does.
+    pub(crate) fn kill(&self, engine: Engine) -> Check {
+        let mut daemons = self.daemons.lock().map_err(|_| fail("another case panicked"))?;
+        let last = daemons.get_mut(&engine).and_then(Vec::pop);
+        last.ok_or_else(|| fail("the engine has no daemon"))?.kill()
+    }
+
+    /// Takes in the daemon that follows the one that was killed.
+    pub(crate) fn add(&self, engine: Engine, daemon: Daemon) -> Check {
+        let mut daemons = self.daemons.lock().map_err(|_| fail("another case panicked"))?;
+        daemons.entry(engine).or_default().push(daemon);
         Ok(())
     }
 

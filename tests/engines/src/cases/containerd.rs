@@ -7,6 +7,7 @@ use std::path::Path;
 use masu_harness::terminal::Terminal;
 use masu_harness::{Check, ensure, ensure_eq, host};
 
+use super::limits::GREEDY;
 use super::terminal::follows_and_ends;
 use crate::bench::Bench;
 use crate::engines::containerd::{self, run};
@@ -211,11 +212,9 @@ fn events(bench: &Bench<'_>) -> Check {
         Ok(listening.stdout_so_far()?.contains("/images/update"))
     })?;
     let directory = bench.directory()?;
-    let mount = format!("type=bind,src={},dst=/data,options=rbind:ro", directory.display());
+    let mount = format!("type=bind,src={},dst=/told,options=rbind:ro", directory.display());
     let options = ["--null-io", "--memory-limit", "16777216", "--mount", &mount];
-    let greedy = "until test -e /data/go; do sleep 0.05; done; tail -c 90m /dev/zero; sleep 0.5; exit 4";
-    let name = detached(bench, &options, greedy)?;
-    // What a task is short of before containerd has started it is nothing that containerd hears of.
+    let name = detached(bench, &options, GREEDY)?;
     fs::write(directory.join("go"), "")?;
     until_state(bench, &name, "STOPPED")?;
     ended_with(bench, &name, 4)?;

@@ -3,6 +3,7 @@
 use masu_harness::{Check, ensure, ensure_eq, fail, host};
 use serde_json::json;
 
+use super::limits::GREEDY;
 use crate::bench::Bench;
 use crate::engines::cri::{Cri, handler, text};
 use crate::suite::{Engine, Run, Suite};
@@ -173,10 +174,12 @@ fn stats(bench: &Bench<'_>) -> Check {
 
 fn oom(bench: &Bench<'_>) -> Check {
     with(bench, |cri| {
+        let told = bench.directory()?;
         let limit = json!({"linux": {"resources": {"memory_limit_in_bytes": 16 << 20}},
-                           "command": ["tail", "-c", "90m", "/dev/zero"]});
-        let container = cri.pod(&json!({}))?.container("", &limit)?;
-        ensure_eq!(cri.wait(&container)?, "137");
+                           "mounts": [{"host_path": told, "container_path": "/told", "readonly": true}]});
+        let container = cri.pod(&json!({}))?.container(GREEDY, &limit)?;
+        std::fs::write(told.join("go"), "")?;
+        ensure_eq!(cri.wait(&container)?, "4");
         host::until("the reason is known", || Ok(cri.status(&container, "/reason")? == "OOMKilled"))
     })
 }

@@ -1,13 +1,12 @@
 //! Engines that are killed while containers run, and started anew.
 
-use std::path::Path;
-
-use masu_harness::command::Invocation;
 use masu_harness::{Check, ensure, ensure_eq, host};
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::bench::Bench;
-use crate::engines::{Daemon, containerd, docker};
+use crate::engines::kubernetes::{Pod, container};
+use crate::engines::{Daemon, containerd, docker, kubernetes};
 use crate::suite::{Engine, PODMANS, Suite};
 use crate::world::IMAGE;
 
@@ -16,6 +15,7 @@ pub(super) fn add(suite: &mut Suite) {
     suite.case(PODMANS, "engine killed", sentence, podman);
     suite.case(&[Engine::Docker], "engine killed", sentence, dockerd);
     suite.case(&[Engine::Containerd], "engine killed", sentence, of_containerd);
+    suite.case_alone(Engine::Kubernetes, "engine killed", sentence, kubelet);
 }
 
 const COUNT: &str = "i=0; while :; do i=$((i+1)); echo $i >/count; echo tick; sleep 0.1; done";
@@ -51,6 +51,7 @@ fn dockerd(bench: &Bench<'_>) -> Check {
     std::fs::write(directory.join("daemon.json"), "{}")?;
     let dockerd = || docker::beside(bench.world, &directory).arg("--live-restore");
     let start = || Daemon::start(dockerd(), || client(&["version"]));
+    let containerd = docker::start_containerd(&directory, |containerd| containerd)?;
     let first = start()?;
     client(&["load", "--input"]).arg(bench.world.image_archive()).succeeds()?;
     client(&["run", "--detach", "--name", "counter", "--network", "none", IMAGE, "sh", "-c", COUNT])
@@ -69,14 +70,15 @@ fn dockerd(bench: &Bench<'_>) -> Check {
     client(&["stop", "--time", "0", "counter"]).succeeds()?;
     ensure_eq!(inspect("{{.State.Status}} {{.State.ExitCode}}")?, "exited 137");
     client(&["rm", "counter"]).succeeds()?;
-    second.stop()
+    second.stop()?;
+    containerd.stop()
 }
 
 fn of_containerd(bench: &Bench<'_>) -> Check {
     let directory = bench.directory()?;
     let address = directory.join("containerd.sock");
     let client = |words: &[&str]| containerd::command(bench.world).arg("--address").arg(&address).args(words);
-    let start = || Daemon::start(second_containerd(&directory)?, || client(&["version"]));
+    let start = || Daemon::start(containerd::beside(&directory)?, || client(&["version"]));
     let first = start()?;
     client(&["images", "import"]).arg(bench.world.image_archive()).succeeds()?;
     let runtime = bench.world.runtime.path.to_string_lossy().into_owned();
@@ -98,13 +100,21 @@ fn of_containerd(bench: &Bench<'_>) -> Check {
     second.stop()
 }
 
-/// Another containerd beside the first.
-fn second_containerd(directory: &Path) -> Check<Invocation> {
-    let config = directory.join("config.toml");
-    std::fs::write(&config, "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n")?;
-    let invocation = Invocation::new("containerd".as_ref(), directory.join("containerd.log"));
-    let (root, state) = (directory.join("root"), directory.join("state"));
-    let address = directory.join("containerd.sock");
-    let options = [("--config", config), ("--root", root), ("--state", state), ("--address", address)];
-    Ok(options.into_iter().fold(invocation, |invocation, (option, value)| invocation.arg(option).arg(value)))
+/// Both, kubelet and what it calls.
+fn kubelet(bench: &Bench<'_>) -> Check {
+    let world = bench.world;
+    let pod = Pod::running(bench, &[container("main", COUNT, &json!({}))], &json!({}))?;
+    let pid = pod.pid()?;
+    world.kill(Engine::Kubernetes)?;
+    world.kill(Engine::Containerd)?;
+    until_counting(pid)?;
+    world.add(Engine::Containerd, containerd::start_daemon(world)?)?;
+    world.add(Engine::Kubernetes, kubernetes::start_kubelet(world)?)?;
+    host::until("kubelet answers", || Ok(pod.exec(&[], "test -e /count").output()?.code == Some(0)))?;
+    ensure_eq!(pod.pid()?, pid);
+    ensure_eq!(pod.get("{.status.phase} {.status.containerStatuses[0].restartCount}")?, "Running 0");
+    until_counting(pid)?;
+    bench.succeeds(&["delete", "pod", &pod.name, "--grace-period", "1"])?;
+    ensure!(!host::is_alive(pid), "process {pid} still runs");
+    Ok(())
 }

@@ -6,6 +6,7 @@ use masu_harness::terminal::Terminal;
 use masu_harness::{Check, ensure, ensure_eq, host};
 use serde_json::{Value, json};
 
+use super::limits::GREEDY;
 use super::terminal::follows_and_ends;
 use crate::bench::Bench;
 use crate::engines::kubernetes::{Pod, container, with};
@@ -240,11 +241,14 @@ fn events(bench: &Bench<'_>) -> Check {
 const TERMINATED: &str = "{.status.containerStatuses[0].state.terminated.reason} {.status.containerStatuses[0].state.terminated.exitCode}";
 
 fn oom(bench: &Bench<'_>) -> Check {
-    let limit =
-        json!({"resources": {"limits": {"memory": "16Mi"}}, "command": ["tail", "-c", "90m", "/dev/zero"]});
-    let pod = Pod::create(bench, &[container("main", "", &limit)], &json!({}))?;
+    let told = bench.directory()?;
+    let limit = json!({"resources": {"limits": {"memory": "16Mi"}},
+                       "volumeMounts": [{"name": "told", "mountPath": "/told", "readOnly": true}]});
+    let spec = json!({"volumes": [{"name": "told", "hostPath": {"path": told}}]});
+    let pod = Pod::running(bench, &[container("main", GREEDY, &limit)], &spec)?;
+    fs::write(told.join("go"), "")?;
     pod.until_is("{.status.phase}", "Failed")?;
-    pod.until_is(TERMINATED, "OOMKilled 137")
+    pod.until_is(TERMINATED, "OOMKilled 4")
 }
 
 fn code(bench: &Bench<'_>) -> Check {

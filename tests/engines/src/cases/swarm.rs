@@ -52,6 +52,7 @@ struct Node<'w> {
     directory: PathBuf,
     /// Its network namespace, where it has one of its own.
     network: Option<String>,
+    containerd: Daemon,
     daemon: Daemon,
 }
 
@@ -60,21 +61,16 @@ impl<'w> Node<'w> {
     fn start(bench: &Bench<'w>, network: Option<&str>) -> Check<Self> {
         let directory = bench.directory()?;
         std::fs::write(directory.join("daemon.json"), "{}")?;
+        let containerd = docker::start_containerd(&directory, |containerd| within(network, containerd))?;
         let daemon = Self::daemon(bench.world, &directory, network)?;
-        let node = Self { world: bench.world, directory, network: network.map(str::to_owned), daemon };
+        let network = network.map(str::to_owned);
+        let node = Self { world: bench.world, directory, network, containerd, daemon };
         node.call(&["load", "--input"]).arg(bench.world.image_archive()).succeeds()?;
         Ok(node)
     }
 
     fn daemon(world: &World, directory: &Path, network: Option<&str>) -> Check<Daemon> {
-        let mut dockerd = docker::beside(world, directory);
-        if let Some(name) = network {
-            // Nodes are known by their hostnames.
-            let named = r#"hostname "$0"; exec "$@""#;
-            dockerd = dockerd
-                .behind("unshare", &["--uts", "sh", "-c", named, name])
-                .behind("nsenter", &[&format!("--net=/run/netns/{name}")]);
-        }
+        let dockerd = within(network, docker::beside(world, directory));
         Daemon::start(dockerd, || client(world, directory, &["version"]))
     }
 
@@ -140,8 +136,21 @@ impl<'w> Node<'w> {
         self.call(&["service", "rm", "web"]).output()?;
         host::until("no container is left", || Ok(self.says(&["ps", "--all", "--quiet"])?.is_empty()))?;
         self.says(&["swarm", "leave", "--force"])?;
-        self.daemon.stop()
+        self.stop()
     }
+
+    fn stop(self) -> Check {
+        self.daemon.stop()?;
+        self.containerd.stop()
+    }
+}
+
+/// A daemon in a node's network namespace, if it has one. Nodes are known by their hostnames.
+fn within(network: Option<&str>, daemon: Invocation) -> Invocation {
+    let Some(name) = network else { return daemon };
+    daemon
+        .behind("unshare", &["--uts", "sh", "-c", r#"hostname "$0"; exec "$@""#, name])
+        .behind("nsenter", &[&format!("--net=/run/netns/{name}")])
 }
 
 fn client(world: &World, directory: &Path, words: &[&str]) -> Invocation {
@@ -202,7 +211,7 @@ fn two_nodes(bench: &Bench<'_>) -> Check {
     second.says(&["swarm", "leave"])?;
     first.leave()?;
     host::until("no container is left", || Ok(second.says(&["ps", "--all", "--quiet"])?.is_empty()))?;
-    second.daemon.stop()?;
+    second.stop()?;
     world.succeeds("sh", &["-ec", "ip netns del node1; ip netns del node2; ip netns del switch"])?;
     Ok(())
 }

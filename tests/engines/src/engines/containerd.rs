@@ -20,13 +20,27 @@ pub(crate) fn start(world: &World) -> Check<Daemon> {
         deployed = deployed.replace("SystemdCgroup = false", "SystemdCgroup = true");
     }
     fs::write("/etc/containerd/config.toml", cri::configure(world, &deployed)?)?;
-    let containerd = Invocation::new("containerd".as_ref(), world.dir.join("containerd"));
-    let daemon = Daemon::start(containerd, || command(world).arg("version"))?;
+    let daemon = start_daemon(world)?;
     for namespace in ["default", "k8s.io"] {
         let import = ["--namespace", namespace, "images", "import"];
         command(world).args(import).arg(world.image_archive()).succeeds()?;
     }
     Ok(daemon)
+}
+
+/// containerd alone, at its usual place: also once more, after its end.
+pub(crate) fn start_daemon(world: &World) -> Check<Daemon> {
+    let containerd = Invocation::new("containerd".as_ref(), world.output());
+    Daemon::start(containerd, || command(world).arg("version"))
+}
+
+/// Another containerd beside the first, with all of its own in `directory`.
+pub(crate) fn beside(directory: &Path) -> Check<Invocation> {
+    let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    fs::write(path("config.toml"), "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n")?;
+    Ok(Invocation::new("containerd".as_ref(), directory.join("containerd.log"))
+        .args(["--config", &path("config.toml"), "--root", &path("root"), "--state", &path("state")])
+        .args(["--address", &path("containerd.sock")]))
 }
 
 /// ctr.

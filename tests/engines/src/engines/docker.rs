@@ -7,7 +7,7 @@ use masu_harness::Check;
 use masu_harness::command::Invocation;
 use serde_json::{Value, json};
 
-use crate::engines::Daemon;
+use crate::engines::{Daemon, containerd};
 use crate::world::{World, has_systemd};
 
 const DEPLOYED: &str = include_str!("../../../../deploy/docker/daemon.json");
@@ -59,12 +59,28 @@ pub(crate) fn of_user(world: &World, program: &str) -> Invocation {
     world.as_user(program).env("DOCKER_HOST", format!("unix://{}/docker.sock", world.user_run().display()))
 }
 
-/// Another dockerd beside the first, with all of its own in `directory`.
+/// The containerd of another dockerd, in the same directory. One that dockerd starts for itself has 15 seconds to answer,
+/// which an emulated processor may need longer for.
+pub(crate) fn start_containerd(
+    directory: &Path,
+    place: impl FnOnce(Invocation) -> Invocation,
+) -> Check<Daemon> {
+    let socket = directory.join("containerd.sock");
+    Daemon::start(place(containerd::beside(directory)?), || {
+        Invocation::new("ctr".as_ref(), directory.join("ctr.log"))
+            .arg("--address")
+            .arg(&socket)
+            .arg("version")
+    })
+}
+
+/// Another dockerd beside the first, with all of its own in `directory`, where its containerd is.
 pub(crate) fn beside(world: &World, directory: &Path) -> Invocation {
     let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
     let runtime = format!("{}={}", world.configured_name(), world.runtime.path.display());
     Invocation::new("dockerd".as_ref(), directory.join("dockerd.log"))
         .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
+        .args(["--containerd", &path("containerd.sock")])
         .args(["--host", &format!("unix://{}", path("docker.sock")), "--config-file", &path("daemon.json")])
         .args(["--bridge", "none", "--iptables=false", "--ip6tables=false"])
         .args(["--add-runtime", &runtime, "--default-runtime", world.configured_name()])

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::bench::Bench;
 use crate::engines::Daemon;
 use crate::engines::cri::merge;
-use crate::world::{IMAGE, World};
+use crate::world::{IMAGE, World, has_systemd};
 
 /// The class that pods ask for.
 const RUNTIME_CLASS: &str = include_str!("../../../../deploy/kubernetes/runtimeclass.yaml");
@@ -45,6 +45,9 @@ evictionHard: {nodefs.available: "1%", imagefs.available: "1%", nodefs.inodesFre
 resolvConf: /dev/null
 "#;
 
+/// Of [`KUBELET`]: containerd's has to be the same.
+const CGROUP_DRIVER: &str = "cgroupDriver: cgroupfs";
+
 /// Starts all three, and makes the class known.
 pub(crate) fn start(world: &World) -> Check<Vec<Daemon>> {
     let cluster = directory(world);
@@ -56,7 +59,8 @@ pub(crate) fn start(world: &World) -> Check<Vec<Daemon>> {
     world.succeeds("openssl", &["genrsa", "-out", &path("key"), "2048"])?;
     fs::write(cluster.join("tokens"), format!("{TOKEN},admin,1,\"system:masters\"\n"))?;
     fs::write(cluster.join("kubeconfig"), kubeconfig().to_string())?;
-    fs::write(cluster.join("kubelet.yaml"), KUBELET)?;
+    let driver = if has_systemd() { "cgroupDriver: systemd" } else { CGROUP_DRIVER };
+    fs::write(cluster.join("kubelet.yaml"), KUBELET.replace(CGROUP_DRIVER, driver))?;
 
     let etcd = Invocation::new("etcd".as_ref(), cluster.join("etcd.log")).args(["--data-dir", &path("etcd")]);
     let connected = "exec 3<>/dev/tcp/127.0.0.1/2379";
@@ -76,21 +80,22 @@ pub(crate) fn start(world: &World) -> Check<Vec<Daemon>> {
     let class = world.deployed(RUNTIME_CLASS);
     kubectl(world).args(["apply", "--filename", "-"]).stdin(class).succeeds()?;
 
-    let ready = ["wait", "--for", "condition=Ready", "--timeout", "1s", "node", NODE];
-    let kubelet = Daemon::start(kubelet(world)?, || kubectl(world).args(ready))?;
-    Ok(vec![etcd, server, kubelet])
+    // The last is the one that may have to start once more.
+    Ok(vec![etcd, server, start_kubelet(world)?])
 }
 
-/// kubelet, as it is started and started again.
-fn kubelet(world: &World) -> Check<Invocation> {
+/// kubelet alone: also once more, after its end.
+pub(crate) fn start_kubelet(world: &World) -> Check<Daemon> {
     let cluster = directory(world);
-    Ok(program(world, "kubelet")?
+    let kubelet = program(world, "kubelet")?
         .arg("--config")
         .arg(cluster.join("kubelet.yaml"))
         .arg("--kubeconfig")
         .arg(cluster.join("kubeconfig"))
         .args(["--container-runtime", "remote", "--hostname-override", NODE, "--node-ip", ADDRESS])
-        .args(["--container-runtime-endpoint", "unix:///run/containerd/containerd.sock"]))
+        .args(["--container-runtime-endpoint", "unix:///run/containerd/containerd.sock"]);
+    let ready = ["wait", "--for", "condition=Ready", "--timeout", "1s", "node", NODE];
+    Daemon::start(kubelet, || kubectl(world).args(ready))
 }
 
 fn directory(world: &World) -> PathBuf {
