@@ -34,9 +34,10 @@ const IN_VM: &str = "engines-vm";
 
 /// What runs in the machine when nothing is asked for: limits by systemd's cgroups through each engine, and what no
 /// ordinary user has on version 1. A command of an engine takes seconds there.
-const VM_CASES: [&str; 7] = [
+const VM_CASES: [&str; 8] = [
     "podman: limits are in force",
     "podman rootless: limits are in force",
+    "podman rootless: a container that is out of memory",
     "podman rootless: stats",
     "podman rootless: a paused",
     "docker: limits are in force",

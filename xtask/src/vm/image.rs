@@ -9,7 +9,7 @@ use std::process::Command;
 const SUITE: &str = "trixie";
 /// What the suites use in the machine, and the engines and what they call: each package here is paid for by everybody who runs the tests for the first
 /// time.
-const PACKAGES: [&str; 28] = [
+const PACKAGES: [&str; 30] = [
     "aardvark-dns",
     "apparmor",
     "busybox-static",
@@ -22,12 +22,14 @@ const PACKAGES: [&str; 28] = [
     "dbus-user-session",
     "docker-cli",
     "docker.io",
+    "etcd-server",
     "iproute2",
     "iptables",
     "kmod",
     "libpam-systemd",
     "linux-image-cloud-amd64",
     "netavark",
+    "openssl",
     "podman",
     "procps",
     "python3",
@@ -59,7 +61,7 @@ const INITRD: &str = include_str!("guest/initrd.sh");
 const SELINUX_POLICY: &str = include_str!("guest/selinux.cil");
 
 /// Units that cost time at each start, or run at moments of their own, and that nobody needs in there.
-const MASKED: [&str; 23] = [
+const MASKED: [&str; 24] = [
     // It compiles a hundred profiles, of programs that are not there.
     "apparmor.service",
     "apt-daily-upgrade.timer",
@@ -68,6 +70,7 @@ const MASKED: [&str; 23] = [
     "containerd.service",
     "docker.service",
     "docker.socket",
+    "etcd.service",
     "dpkg-db-backup.timer",
     "fstrim.timer",
     "getty.target",
