@@ -76,6 +76,22 @@ pub(crate) fn add(suite: &mut Suite) {
         })
         .needs(&[Need::Ids]);
     suite
+        .case("a /dev/ptmx among linux.devices is the container's own all the same", |bench| {
+            for user_namespace in [false, true] {
+                let text = bench.inside("readlink /dev/ptmx", |config| {
+                    let ptmx =
+                        json!({"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2, "fileMode": 0o666});
+                    config.set("/linux/devices", json!([ptmx]));
+                    if user_namespace {
+                        config.user_namespace();
+                    }
+                })?;
+                ensure_eq!(text, "pts/ptmx", "with a user namespace: {user_namespace}");
+            }
+            Ok(())
+        })
+        .needs(&[Need::Root, Need::Ids]);
+    suite
         .case("a device of type u is a character device", |bench| {
             let text = bench.inside("stat -c '%F %t:%T' /dev/mine", |config| {
                 config.set(

@@ -57,12 +57,16 @@ fn plan_nodes(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
         }
     }
     for (index, device) in devices.iter().enumerate() {
+        let path = clean(&device.path);
+        // Docker names all devices of the host with --privileged. This one is a link in every container, to its own devpts.
+        if path == "/dev/ptmx" {
+            continue;
+        }
         let kind = match device.kind {
             DeviceKind::Char => FileKind::Character,
             DeviceKind::Block => FileKind::Block,
             DeviceKind::Fifo => FileKind::Fifo,
         };
-        let path = clean(&device.path);
         let (number, owner) = ((device.major, device.minor), (device.uid, device.gid));
         let node = Node { path: &path, kind, mode: device.mode.into(), number, owner };
         push(plan, input, Origin::Entry("linux.devices", index), node)?;
