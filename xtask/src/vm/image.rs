@@ -9,9 +9,10 @@ use std::process::Command;
 const SUITE: &str = "trixie";
 /// What the suites use in the machine, and the engines and what they call: each package here is paid for by everybody who runs the tests for the first
 /// time.
-const PACKAGES: [&str; 30] = [
+const PACKAGES: [&str; 31] = [
     "aardvark-dns",
     "apparmor",
+    "buildah",
     "busybox-static",
     "catatonit",
     "conmon",
