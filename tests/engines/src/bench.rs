@@ -54,6 +54,17 @@ impl<'w> Bench<'w> {
         Ok(path)
     }
 
+    /// Takes AppArmor's profile away, where the engine has one: podman does not know the option where there is none.
+    pub(crate) fn without_apparmor(&self) -> &'static [&'static str] {
+        let enabled =
+            || host::read_trimmed("/sys/module/apparmor/parameters/enabled").is_ok_and(|word| word == "Y");
+        match self.engine {
+            Engine::RootlessPodman => &[],
+            Engine::Podman if !enabled() => &[],
+            _ => &["--security-opt", "apparmor=unconfined"],
+        }
+    }
+
     /// The engine's own command line.
     pub(crate) fn call(&self, arguments: &[&str]) -> Invocation {
         match self.engine {

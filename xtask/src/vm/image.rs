@@ -9,7 +9,7 @@ use std::process::Command;
 const SUITE: &str = "trixie";
 /// What the suites use in the machine, and the engines and what they call: each package here is paid for by everybody who runs the tests for the first
 /// time.
-const PACKAGES: [&str; 31] = [
+const PACKAGES: [&str; 32] = [
     "aardvark-dns",
     "apparmor",
     "buildah",
@@ -30,6 +30,7 @@ const PACKAGES: [&str; 31] = [
     "libpam-systemd",
     "linux-image-cloud-amd64",
     "netavark",
+    "nftables",
     "openssl",
     "podman",
     "procps",

@@ -75,10 +75,9 @@ fn shared(bench: &Bench<'_>) -> Check {
     let directory = shared_mount(bench)?;
     let volume = format!("{}:/data:rshared", directory.display());
     let options = ["--volume", &volume, "--cap-add", "sys_admin", "--security-opt", "seccomp=unconfined"];
-    let apparmor: &[&str] = if bench.is_podman() { &[] } else { &["--security-opt", "apparmor=unconfined"] };
     let script =
         "mkdir /data/inner && mount -t tmpfs inner /data/inner && echo mounted; while :; do sleep 0.1; done";
-    let name = bench.detached_script(&[&options[..], apparmor].concat(), script)?;
+    let name = bench.detached_script(&[&options[..], bench.without_apparmor()].concat(), script)?;
     bench.until_logged(&name, "mounted")?;
     let inner = directory.join("inner").to_string_lossy().into_owned();
     let mounts = std::fs::read_to_string("/proc/self/mounts")?;
