@@ -68,7 +68,6 @@ impl Interrupt {
             if let Some(info) = read_signalfd(self.signals.as_fd()).doing(|| "read a signal".into())? {
                 return Err(Error::Interrupted { signal: info.signal });
             }
-            return Ok(());
         }
     }
 
