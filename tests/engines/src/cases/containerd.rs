@@ -7,7 +7,7 @@ use std::path::Path;
 use masu_harness::terminal::Terminal;
 use masu_harness::{Check, ensure, ensure_eq, host};
 
-use super::limits::GREEDY;
+use super::limits::{Victim, greedy};
 use super::terminal::follows_and_ends;
 use crate::bench::Bench;
 use crate::engines::containerd::{self, run};
@@ -214,7 +214,7 @@ fn events(bench: &Bench<'_>) -> Check {
     let directory = bench.directory()?;
     let mount = format!("type=bind,src={},dst=/told,options=rbind:ro", directory.display());
     let options = ["--null-io", "--memory-limit", "16777216", "--mount", &mount];
-    let name = detached(bench, &options, GREEDY)?;
+    let name = detached(bench, &options, &greedy(Victim::Other))?;
     fs::write(directory.join("go"), "")?;
     until_state(bench, &name, "STOPPED")?;
     ended_with(bench, &name, 4)?;

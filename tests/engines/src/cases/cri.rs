@@ -3,7 +3,7 @@
 use masu_harness::{Check, ensure, ensure_eq, fail, host};
 use serde_json::json;
 
-use super::limits::GREEDY;
+use super::limits::{Victim, greedy};
 use crate::bench::Bench;
 use crate::engines::cri::{Cri, handler, text};
 use crate::suite::{Engine, Run, Suite};
@@ -177,9 +177,9 @@ fn oom(bench: &Bench<'_>) -> Check {
         let told = bench.directory()?;
         let limit = json!({"linux": {"resources": {"memory_limit_in_bytes": 16 << 20}},
                            "mounts": [{"host_path": told, "container_path": "/told", "readonly": true}]});
-        let container = cri.pod(&json!({}))?.container(GREEDY, &limit)?;
+        let container = cri.pod(&json!({}))?.container(&greedy(Victim::First), &limit)?;
         std::fs::write(told.join("go"), "")?;
-        ensure_eq!(cri.wait(&container)?, "4");
+        ensure_eq!(cri.wait(&container)?, "137");
         host::until("the reason is known", || Ok(cri.status(&container, "/reason")? == "OOMKilled"))
     })
 }

@@ -1,5 +1,7 @@
 //! Engines that are killed while containers run, and started anew.
 
+use std::convert;
+
 use masu_harness::{Check, ensure, ensure_eq, host};
 use rustix::process::Signal;
 use serde_json::json;
@@ -51,7 +53,7 @@ fn dockerd(bench: &Bench<'_>) -> Check {
     std::fs::write(directory.join("daemon.json"), "{}")?;
     let dockerd = || docker::beside(bench.world, &directory).arg("--live-restore");
     let start = || Daemon::start(dockerd(), || client(&["version"]));
-    let containerd = docker::start_containerd(&directory, |containerd| containerd)?;
+    let containerd = containerd::start_beside(bench.world, &directory, convert::identity)?;
     let first = start()?;
     client(&["load", "--input"]).arg(bench.world.image_archive()).succeeds()?;
     client(&["run", "--detach", "--name", "counter", "--network", "none", IMAGE, "sh", "-c", COUNT])
@@ -76,9 +78,8 @@ fn dockerd(bench: &Bench<'_>) -> Check {
 
 fn of_containerd(bench: &Bench<'_>) -> Check {
     let directory = bench.directory()?;
-    let address = directory.join("containerd.sock");
-    let client = |words: &[&str]| containerd::command(bench.world).arg("--address").arg(&address).args(words);
-    let start = || Daemon::start(containerd::beside(&directory)?, || client(&["version"]));
+    let client = |words: &[&str]| containerd::command_beside(bench.world, &directory).args(words);
+    let start = || containerd::start_beside(bench.world, &directory, convert::identity);
     let first = start()?;
     client(&["images", "import"]).arg(bench.world.image_archive()).succeeds()?;
     let runtime = bench.world.runtime.path.to_string_lossy().into_owned();

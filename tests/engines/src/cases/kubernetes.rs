@@ -6,7 +6,7 @@ use masu_harness::terminal::Terminal;
 use masu_harness::{Check, ensure, ensure_eq, host};
 use serde_json::{Value, json};
 
-use super::limits::GREEDY;
+use super::limits::{Victim, greedy};
 use super::terminal::follows_and_ends;
 use crate::bench::Bench;
 use crate::engines::kubernetes::{Pod, container, with};
@@ -245,10 +245,10 @@ fn oom(bench: &Bench<'_>) -> Check {
     let limit = json!({"resources": {"limits": {"memory": "16Mi"}},
                        "volumeMounts": [{"name": "told", "mountPath": "/told", "readOnly": true}]});
     let spec = json!({"volumes": [{"name": "told", "hostPath": {"path": told}}]});
-    let pod = Pod::running(bench, &[container("main", GREEDY, &limit)], &spec)?;
+    let pod = Pod::running(bench, &[container("main", &greedy(Victim::First), &limit)], &spec)?;
     fs::write(told.join("go"), "")?;
     pod.until_is("{.status.phase}", "Failed")?;
-    pod.until_is(TERMINATED, "OOMKilled 4")
+    pod.until_is(TERMINATED, "OOMKilled 137")
 }
 
 fn code(bench: &Bench<'_>) -> Check {

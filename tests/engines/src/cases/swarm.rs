@@ -6,7 +6,7 @@ use masu_harness::command::Invocation;
 use masu_harness::{Check, ensure_eq, host};
 
 use crate::bench::Bench;
-use crate::engines::{Daemon, docker};
+use crate::engines::{Daemon, containerd, docker};
 use crate::suite::{Engine, Suite};
 use crate::world::{IMAGE, World};
 
@@ -61,7 +61,8 @@ impl<'w> Node<'w> {
     fn start(bench: &Bench<'w>, network: Option<&str>) -> Check<Self> {
         let directory = bench.directory()?;
         std::fs::write(directory.join("daemon.json"), "{}")?;
-        let containerd = docker::start_containerd(&directory, |containerd| within(network, containerd))?;
+        let containerd =
+            containerd::start_beside(bench.world, &directory, |containerd| within(network, containerd))?;
         let daemon = Self::daemon(bench.world, &directory, network)?;
         let network = network.map(str::to_owned);
         let node = Self { world: bench.world, directory, network, containerd, daemon };

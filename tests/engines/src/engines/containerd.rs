@@ -34,18 +34,28 @@ pub(crate) fn start_daemon(world: &World) -> Check<Daemon> {
     Daemon::start(containerd, || command(world).arg("version"))
 }
 
-/// Another containerd beside the first, with all of its own in `directory`.
-pub(crate) fn beside(directory: &Path) -> Check<Invocation> {
+/// Starts another containerd beside the first, with all of its own in `directory`, as what `place` makes of it.
+pub(crate) fn start_beside(
+    world: &World,
+    directory: &Path,
+    place: impl FnOnce(Invocation) -> Invocation,
+) -> Check<Daemon> {
     let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
     fs::write(path("config.toml"), "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n")?;
-    Ok(Invocation::new("containerd".as_ref(), directory.join("containerd.log"))
+    let containerd = Invocation::new("containerd".as_ref(), directory.join("containerd.log"))
         .args(["--config", &path("config.toml"), "--root", &path("root"), "--state", &path("state")])
-        .args(["--address", &path("containerd.sock")]))
+        .args(["--address", &path("containerd.sock")]);
+    Daemon::start(place(containerd), || command_beside(world, directory).arg("version"))
 }
 
 /// ctr.
 pub(crate) fn command(world: &World) -> Invocation {
     Invocation::new("ctr".as_ref(), world.output()).current_dir(Path::new("/"))
+}
+
+/// ctr, for the containerd beside the first.
+pub(crate) fn command_beside(world: &World, directory: &Path) -> Invocation {
+    command(world).arg("--address").arg(directory.join("containerd.sock"))
 }
 
 /// `ctr run OPTIONS IMAGE NAME`, with the runtime under test.

@@ -7,7 +7,7 @@ use masu_harness::Check;
 use masu_harness::command::Invocation;
 use serde_json::{Value, json};
 
-use crate::engines::{Daemon, containerd};
+use crate::engines::Daemon;
 use crate::world::{World, has_systemd};
 
 const DEPLOYED: &str = include_str!("../../../../deploy/docker/daemon.json");
@@ -59,22 +59,8 @@ pub(crate) fn of_user(world: &World, program: &str) -> Invocation {
     world.as_user(program).env("DOCKER_HOST", format!("unix://{}/docker.sock", world.user_run().display()))
 }
 
-/// The containerd of another dockerd, in the same directory. One that dockerd starts for itself has 15 seconds to answer,
-/// which an emulated processor may need longer for.
-pub(crate) fn start_containerd(
-    directory: &Path,
-    place: impl FnOnce(Invocation) -> Invocation,
-) -> Check<Daemon> {
-    let socket = directory.join("containerd.sock");
-    Daemon::start(place(containerd::beside(directory)?), || {
-        Invocation::new("ctr".as_ref(), directory.join("ctr.log"))
-            .arg("--address")
-            .arg(&socket)
-            .arg("version")
-    })
-}
-
-/// Another dockerd beside the first, with all of its own in `directory`, where its containerd is.
+/// Another dockerd beside the first, with all of its own in `directory`, as has the containerd that is beside the first and has
+/// to run already: one that dockerd starts for itself has 15 seconds to answer, and an emulated processor may need longer.
 pub(crate) fn beside(world: &World, directory: &Path) -> Invocation {
     let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
     let runtime = format!("{}={}", world.configured_name(), world.runtime.path.display());
