@@ -125,6 +125,18 @@ pub(super) fn write(figures: &Figures, complete: bool) -> Result<()> {
     Ok(())
 }
 
+/// Writes a document of a part that is measured alone, if the machine was quiet.
+pub(super) fn write_document(name: &str, is_quiet: bool, text: &str) -> Result<()> {
+    let document = project::root().join("docs").join(name);
+    if !is_quiet {
+        println!("left {} as it is: the machine was too noisy to judge", document.display());
+        return Ok(());
+    }
+    std::fs::write(&document, text).with_context(|| format!("write {}", document.display()))?;
+    println!("wrote {}", document.display());
+    Ok(())
+}
+
 fn write_documents(figures: &Figures, folder: &Path) -> Result<()> {
     for (name, text) in [("benchmarks.md", markdown(figures)), ("benchmarks.svg", chart::svg(&figures.rows))]
     {

@@ -47,7 +47,8 @@ pub(super) fn run() -> Result<()> {
         print!("\n{}\n{}", driver.title(), report::table(&figures));
         all.push((*driver, figures));
     }
-    write(&all)
+    let is_quiet = all.iter().all(|(_, figures)| figures.noise.is_empty());
+    report::write_document("benchmarks-vm.md", is_quiet, &markdown(&all))
 }
 
 /// What runs in the machine.
@@ -64,17 +65,6 @@ pub(super) fn inside(driver: Driver) -> Result<()> {
     let parts = section::select(&PARTS.map(str::to_owned))?;
     ensure!(parts.len() == PARTS.len(), "a part's name is a part of another's");
     compare(contest, &parts)?.write(&Path::new(OUT).join(FILE))
-}
-
-fn write(all: &[(Driver, Figures)]) -> Result<()> {
-    let document = project::root().join("docs/benchmarks-vm.md");
-    if all.iter().any(|(_, figures)| !figures.noise.is_empty()) {
-        println!("left {} as it is: the machine was too noisy to judge", document.display());
-        return Ok(());
-    }
-    std::fs::write(&document, markdown(all)).with_context(|| format!("write {}", document.display()))?;
-    println!("wrote {}", document.display());
-    Ok(())
 }
 
 fn markdown(all: &[(Driver, Figures)]) -> String {

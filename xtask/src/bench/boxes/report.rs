@@ -5,7 +5,7 @@ use super::contender::CONTENDERS;
 use super::content;
 use crate::bench::aims::judge;
 use crate::bench::figures::{Figures, Row, Spread};
-use crate::bench::report::with_unit;
+use crate::bench::report::{with_unit, write_document};
 use crate::project;
 use anyhow::{Context, Result};
 
@@ -54,15 +54,7 @@ pub(super) fn write(figures: &Figures, content: &Content) -> Result<()> {
     let json = folder.join("boxes.json");
     figures.write(&json)?;
     println!("wrote {}", json.display());
-    let document = project::root().join("docs/benchmarks-boxes.md");
-    if !figures.noise.is_empty() {
-        println!("left {} as it is: the machine was too noisy to judge", document.display());
-        return Ok(());
-    }
-    let text = markdown(figures, content)?;
-    std::fs::write(&document, text).with_context(|| format!("write {}", document.display()))?;
-    println!("wrote {}", document.display());
-    Ok(())
+    write_document("benchmarks-boxes.md", figures.noise.is_empty(), &markdown(figures, content)?)
 }
 
 /// What is wanted, what was measured, and whether it is enough. By the figures of a noisy machine nothing is judged.
