@@ -24,7 +24,8 @@ const MACHINE: &str = r#"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
 "#;
-/// A bridge of the pods.
+/// A bridge of the pods, in a directory of its own: containerd takes the first list that it finds, and that of podman's
+/// package calls a plugin which fails where two pods make its chain of the firewall at once.
 const NETWORK: &str = r#"{"cniVersion": "0.4.0", "name": "pods", "plugins": [
     {"type": "bridge", "bridge": "pods0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
      "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.77.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
@@ -32,9 +33,10 @@ const NETWORK: &str = r#"{"cniVersion": "0.4.0", "name": "pods", "plugins": [
 
 /// The configuration of containerd that this takes, and the network.
 pub(crate) fn configure(world: &World, deployed: &str) -> Check<String> {
-    fs::create_dir_all("/etc/cni/net.d")?;
-    fs::write("/etc/cni/net.d/pods.conflist", NETWORK)?;
-    let mut config = format!("{deployed}{MACHINE}");
+    let lists = world.dir.join("net.d");
+    fs::create_dir(&lists)?;
+    fs::write(lists.join("pods.conflist"), NETWORK)?;
+    let mut config = format!("{deployed}{MACHINE}    conf_dir = \"{}\"\n", lists.display());
     for (name, path) in &world.beside {
         let table = format!("plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.{name}");
         let path = path.display();
