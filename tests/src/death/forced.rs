@@ -19,9 +19,6 @@ const NAME: &str = "input/output error (EIO)";
 /// What init says of what comes before its first step.
 const NO_STEP: u32 = u32::MAX;
 
-/// How often a point is tried again that lies in another step than it should: openat2(2) gives EAGAIN when something is
-/// renamed or mounted anywhere meanwhile, and the calls behind it come later.
-const TRIES: u32 = 5;
 /// execve(2) and execveat(2) on x86_64, of which one is in every process that carries out steps.
 const EXECUTES: [u64; 2] = [59, 322];
 const DIED: &str = "masu: the container's init ended before it was ready: it exited with status 1\n";
@@ -86,10 +83,7 @@ impl Sweep<'_, '_> {
     fn steps(&self, command: &dyn Fn() -> Check<Invocation>) -> Check {
         // The first one makes what is missing in the root: the others have less to do.
         trace(command()?, None, &[])?;
-        // The shortest of five: see TRIES.
-        let runs: Vec<_> = (0..5).map(|_| trace(command()?, None, &[])).collect::<Check<_>>()?;
-        let length = |traced: &Traced| traced.calls.iter().map(Vec::len).sum::<usize>();
-        let undisturbed = runs.into_iter().min_by_key(length).ok_or_else(|| fail("no run"))?;
+        let undisturbed = trace(command()?, None, &[])?;
         ensure_eq!(undisturbed.output.code, Some(0), "undisturbed: {}", undisturbed.output);
         let steps: Vec<Step<'_>> = Steps::new(&undisturbed.program).flatten().collect();
         ensure!(steps.len() > 10, "the program has {} steps", steps.len());
@@ -116,7 +110,7 @@ impl Sweep<'_, '_> {
                 let between = left.1.wrapping_add(1)..right.1;
                 // An exit is not always reached: the engine ends a process that has forked the next one.
                 let tells = |call: &usize| calls.get(*call).is_some_and(|nr| !tolerated::is_harmless(*nr));
-                let fills = (0..TRIES).flat_map(|_| (left.0 + 1..right.0).filter(tells));
+                let fills = (left.0 + 1..right.0).filter(tells);
                 for point in fills.map(|call| Point { process, call }) {
                     let is_done =
                         |step| hit.contains(&step) || !must_be_hit(step) || is_excused(&steps, step);
@@ -148,13 +142,7 @@ impl Sweep<'_, '_> {
         let mut found: Vec<(usize, u32)> = Vec::new();
         for point in points {
             let before = found.last().map_or(0, |(_, step)| step.wrapping_add(1));
-            let mut one = self.fail_at(command, steps, point)?;
-            for _ in 0..TRIES {
-                if one.is_none_or(|(_, step)| step.wrapping_add(1) >= before) {
-                    break;
-                }
-                one = self.fail_at(command, steps, point)?;
-            }
+            let one = self.fail_at(command, steps, point)?;
             if let Some((_, step)) = one {
                 ensure!(
                     step.wrapping_add(1) >= before,

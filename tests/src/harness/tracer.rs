@@ -69,7 +69,8 @@ pub(crate) struct Traced {
     pub(crate) program: Vec<u8>,
     /// The processes, the engine first.
     pub(crate) pids: Vec<i32>,
-    /// The system calls of each process, by their numbers; of a process behind the point's, those up to it alone.
+    /// The system calls of each process, by their numbers; of a process behind the point's, those up to it alone. One that
+    /// has to be made again ([`is_made_again`]) is not among them.
     pub(crate) calls: Vec<Vec<u64>>,
 }
 
@@ -141,6 +142,7 @@ const SENDTO: u64 = 44;
 const PPOLL: u64 = 271;
 /// recvmsg(2) on x86_64, by which init gets the rest of its program.
 const RECVMSG: u64 = 47;
+const OPENAT2: u64 = 437;
 /// The kind of a frame that tells of a failure, masu-program.
 const KIND_FAILED: u8 = 2;
 
@@ -284,13 +286,16 @@ impl<'a> Tracer<'a> {
     }
 
     fn leave_call(&mut self, pid: Pid) -> Check {
-        if let Some(errno) = self.process(pid).result.take()
-            && let Some(mut registers) = alive(ptrace::getregs(pid))?
-        {
+        let Some(mut registers) = alive(ptrace::getregs(pid))? else { return Ok(()) };
+        let process = self.process(pid);
+        let last = process.calls.last().copied();
+        if let Some(errno) = process.result.take() {
             registers.rax = i64::from(-(errno as i32)).cast_unsigned();
             alive(ptrace::setregs(pid, registers))?;
+        } else if last.is_some_and(|nr| is_made_again(nr, registers.rax)) {
+            process.calls.pop();
         }
-        if pid != self.engine && self.process(pid).calls.last() == Some(&RECVMSG) {
+        if pid != self.engine && last == Some(RECVMSG) {
             self.read_rest(pid);
         }
         self.go_on(pid, None)
@@ -364,6 +369,17 @@ impl<'a> Tracer<'a> {
     fn let_go(&mut self, pid: Pid) -> Check {
         self.process(pid).gone = true;
         alive(ptrace::detach(pid, None)).map(drop)
+    }
+}
+
+/// Whether a call that returned this is made once more. How often depends on what else the machine does, and the calls
+/// behind it would have other numbers in each run: openat2(2) gives EAGAIN when something is renamed or mounted meanwhile,
+/// and the kernel restarts a write(2) to a sysctl of the network as long as somebody else holds its lock, with an errno
+/// that nobody but a tracer sees (ERESTARTSYS to ERESTART_RESTARTBLOCK, include/linux/errno.h).
+fn is_made_again(nr: u64, result: u64) -> bool {
+    match result.wrapping_neg() {
+        512..=516 => true,
+        errno => nr == OPENAT2 && errno == Errno::EAGAIN as u64,
     }
 }
 
