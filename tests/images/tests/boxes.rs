@@ -26,6 +26,17 @@ fn the_exit_code_is_the_programs_and_those_of_failures_are_podmans() {
     boxed.nothing_is_left();
 }
 
+/// Also a `--`, which is the program's as well; before the image it says that there is none.
+#[test]
+fn what_stands_behind_the_image_is_the_programs() {
+    let boxed = Box::new();
+    let script = "echo \"$0 $*\"";
+    let told = boxed.run(&[], &["sh", "-c", script, "--", "--", "-it", "--name", "x", "--"]).good();
+    assert_eq!(told, "-- -- -it --name x --\n");
+    assert_eq!(boxed.masu.boxed(&["--", "echo", "host", "--", "-x"]).good(), "host -- -x\n");
+    boxed.nothing_is_left();
+}
+
 #[test]
 fn the_process_is_what_the_options_say() {
     let boxed = Box::new();

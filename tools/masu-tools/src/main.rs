@@ -34,6 +34,8 @@ struct Session<'a> {
     root: Root,
     env: Environment<'a>,
     log: &'a Log,
+    /// The verb's own arguments as they were given, with what clap does not tell of them.
+    given: &'a [OsString],
 }
 
 /// A verb: how it is called, and what it does.
@@ -139,10 +141,12 @@ fn supervise(line: &CommandLine<'_>, rest: &[&CStr], env: &[&'static CStr], log:
     let env = Environment(env);
     let root = Root::choose(&line.global, env)?;
     let order = rest.get(1).map_or(&[][..], |order| order.to_bytes());
-    Ok(supervisor::run(&Session { global: line.global, root, env, log }, order).unwrap_or_else(|failure| {
-        log.error(&failure);
-        ExitCode::from(boxes::OWN_FAILURE)
-    }))
+    Ok(supervisor::run(&Session { global: line.global, root, env, log, given: &[] }, order).unwrap_or_else(
+        |failure| {
+            log.error(&failure);
+            ExitCode::from(boxes::OWN_FAILURE)
+        },
+    ))
 }
 
 fn call(
@@ -158,12 +162,12 @@ fn call(
         true => vec!["--help".into()],
         false => rest.iter().skip(1).map(|arg| OsString::from_vec(arg.to_bytes().to_vec())).collect(),
     };
-    let Some(matches) = options::parse(verb.name, (verb.command)(), given)? else {
+    let Some(matches) = options::parse(verb.name, (verb.command)(), &given)? else {
         return Ok(ExitCode::SUCCESS);
     };
     let env = Environment(env);
     let root = Root::choose(&line.global, env)?;
-    (verb.run)(&Session { global: line.global, root, env, log }, &matches)
+    (verb.run)(&Session { global: line.global, root, env, log, given: &given }, &matches)
 }
 
 #[cfg(test)]
@@ -179,5 +183,12 @@ mod tests {
             (verb.name, about.unwrap_or_default())
         });
         assert!(told.eq(known));
+    }
+
+    #[test]
+    fn the_options_of_every_verb_are_as_clap_wants_them() {
+        for verb in VERBS {
+            (verb.command)().debug_assert();
+        }
     }
 }

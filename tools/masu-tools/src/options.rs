@@ -35,11 +35,7 @@ pub(crate) fn from_table(opt: &'static Opt) -> Arg {
 }
 
 /// Parses what follows the verb. `None` when its help text was asked for, which is printed then.
-pub(crate) fn parse(
-    name: &'static str,
-    command: Command,
-    given: Vec<OsString>,
-) -> Result<Option<ArgMatches>> {
+pub(crate) fn parse(name: &'static str, command: Command, given: &[OsString]) -> Result<Option<ArgMatches>> {
     let program = format!("masu {name}");
     let laid_out = |command: Command| command.help_template(HELP).max_term_width(HELP_WIDTH);
     let mut command = laid_out(command).mut_subcommands(laid_out).disable_help_subcommand(true);

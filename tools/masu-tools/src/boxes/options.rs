@@ -6,6 +6,7 @@ use masu_image::manifest::RunConfig;
 use std::io::IsTerminal;
 
 use super::values;
+use crate::Session;
 use crate::image::{arguments, pull};
 
 /// What the output of a box in the background may take before its beginning is thrown away, twice.
@@ -13,8 +14,7 @@ const LOG_SIZE: u64 = 16 << 20;
 
 /// The options.
 pub(crate) fn command() -> Command {
-    let image = Arg::new("image").value_name("IMAGE").num_args(1..);
-    let command = Arg::new("command").value_name("CMD").num_args(1..).last(true);
+    let words = Arg::new("words").value_name("IMAGE|CMD").num_args(1..).trailing_var_arg(true);
     Command::new("box")
         .override_usage("masu box [OPTIONS] IMAGE [CMD [ARG…]]\n  masu box [OPTIONS] [-- CMD [ARG…]]")
         .about("Run a program of an image in a container of its own")
@@ -31,16 +31,11 @@ pub(crate) fn command() -> Command {
         .args(pull::options("missing"))
         .arg(arguments::store_option())
         .arg(arguments::quiet_option().help("Say nothing about what is fetched"))
-        .arg(
-            image
-                .trailing_var_arg(true)
-                .allow_hyphen_values(true)
-                .help(
-                    "The image (a name, or oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, rootfs:DIR|TAR), and \
-                     what to run in it instead of its own command",
-                ),
-        )
-        .arg(command.help("The same on this machine's own root: read-only, with what is written in memory"))
+        .arg(words.allow_hyphen_values(true).help(
+            "The image (a name, or oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, rootfs:DIR|TAR), and what to \
+             run in it instead of its own command; without an image, or with host, this machine's own root: read-only, \
+             with what is written in memory",
+        ))
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
@@ -116,22 +111,34 @@ fn isolation_options() -> Vec<Arg> {
     ]
 }
 
-/// Whether the box is to be on this machine's own root.
-pub(super) fn is_on_host(matches: &ArgMatches) -> bool {
-    one(matches, "image").is_none_or(|image| image == "host")
+/// What stands behind the options: the image, `None` for this machine's own root, and what to run.
+fn behind_options<'a>(session: &Session<'_>, matches: &'a ArgMatches) -> (Option<&'a str>, Vec<&'a str>) {
+    let mut words = all(matches, "words").collect::<Vec<_>>();
+    // clap does not tell of a `--` before them, behind which there is no image.
+    let before = session.given.iter().rev().nth(words.len());
+    if words.is_empty() || before.is_some_and(|before| before == "--") {
+        return (None, words);
+    }
+    (Some(words.remove(0)).filter(|image| *image != "host"), words)
+}
+
+/// The image of the box; `None` for one on this machine's own root.
+pub(super) fn image<'a>(session: &Session<'_>, matches: &'a ArgMatches) -> Option<&'a str> {
+    behind_options(session, matches).0
 }
 
 /// What is wrong whatever the image is: before anything is fetched.
-pub(super) fn check(matches: &ArgMatches) -> Result<()> {
+pub(super) fn check(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
     // Everything behind the image is the program's, so that clap takes an unknown option before it for the image.
-    if let Some(option) = one(matches, "image").filter(|image| image.starts_with('-')) {
+    let image = image(session, matches);
+    if let Some(option) = image.filter(|image| image.starts_with('-')) {
         let message = format!("incorrect usage: unexpected argument '{option}' found");
         return Err(Failure::with_hint(message, "masu box --help"));
     }
     log_size(matches)?;
     // The image says nothing that these depend on.
-    over_image(matches, &mut RunConfig::default())?;
-    if matches.get_flag("keep") && is_on_host(matches) {
+    over_image(session, matches, &mut RunConfig::default())?;
+    if matches.get_flag("keep") && image.is_none() {
         let message =
             "--keep: what is written on this machine's own root is in memory, and goes with the box";
         return Err(Failure::with_hint(message, "-v DIR:DIR for what shall stay"));
@@ -172,16 +179,15 @@ pub(super) fn one<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
 }
 
 /// Puts the options over what the image says of its process.
-pub(super) fn over_image(matches: &ArgMatches, run: &mut RunConfig) -> Result<()> {
+pub(super) fn over_image(session: &Session<'_>, matches: &ArgMatches, run: &mut RunConfig) -> Result<()> {
     if let Some(text) = one(matches, "entrypoint") {
         run.entrypoint = Some(values::entrypoint(text)?);
         // The image's command belongs to the image's entry point.
         run.cmd = None;
     }
-    let words = all(matches, "image").skip(1).chain(all(matches, "command"));
-    let words: Vec<String> = words.map(ToOwned::to_owned).collect();
+    let (_, words) = behind_options(session, matches);
     if !words.is_empty() {
-        run.cmd = Some(words);
+        run.cmd = Some(words.into_iter().map(ToOwned::to_owned).collect());
     }
     if let Some(user) = one(matches, "user") {
         run.user = Some(user.to_owned());
