@@ -10,8 +10,14 @@ use crate::suite::Engine;
 use crate::world::{World, has_systemd};
 
 const DEPLOYED: &str = include_str!("../../../../deploy/podman/masu.conf");
-/// No journal is needed, which would be asked for events and logs where there is one.
-const FILES: &str = "[engine]\nevents_logger = \"file\"\n[containers]\nlog_driver = \"k8s-file\"\n";
+/// No journal is needed, which would be asked for events and logs where there is one. A conmon whose runtime could not
+/// give it a terminal leaves its socket in TMPDIR; /dev/shm is everybody's, and goes with the world.
+const FILES: &str = r#"[engine]
+events_logger = "file"
+conmon_env_vars = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=/dev/shm"]
+[containers]
+log_driver = "k8s-file"
+"#;
 /// podman raises limits by default, which takes CAP_SYS_RESOURCE: root does not have it everywhere.
 const LIMITS: &str = "default_ulimits = [\"nofile=1024:20000\", \"nproc=32768:32768\"]\n";
 
