@@ -343,8 +343,9 @@ fn parse_membership(text: &str) -> Result<Vec<Membership>> {
     Ok(memberships)
 }
 
-/// Resolves the octal escapes of mountinfo: space, tab, newline and backslash.
-fn unescape(text: &str) -> String {
+/// Resolves the octal escapes of a path in mountinfo, proc_pid_mountinfo(5): space, tab, newline and backslash.
+#[must_use]
+pub fn unescape(text: &str) -> String {
     if !text.contains('\\') {
         return text.to_string();
     }

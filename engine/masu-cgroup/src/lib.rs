@@ -42,7 +42,7 @@ pub use devices::{DEFAULT_DEVICES, DefaultDevice};
 pub use dir::OpenMounts;
 pub use error::{Error, Refused, Result};
 pub use freezer::FreezerState;
-pub use layout::{Hierarchy, Layout};
+pub use layout::{Hierarchy, Layout, unescape};
 pub use mounts::{ContainerMounts, ControllerMount, container_mounts};
 pub use oom::{Oom, OomWatch};
 pub use path::{SubCgroup, parse_sub_cgroups};

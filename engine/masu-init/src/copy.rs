@@ -28,6 +28,12 @@ pub(crate) fn up(from: BorrowedFd<'_>, to: BorrowedFd<'_>, what: CopyUp) -> Resu
     Ok(())
 }
 
+/// Gives the root of the detached mount `to` the permissions of the directory `from`.
+pub(crate) fn permissions(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    let status = rustix::fs::fstat(from).at(Part::Stat)?;
+    change_mode(to, c".", &status)
+}
+
 fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> Result<()> {
     if depth > DEPTH_MAX {
         return Err(fail(Part::Read, Errno::NAMETOOLONG));
@@ -70,7 +76,11 @@ fn give(to: BorrowedFd<'_>, name: &CStr, status: &Stat) -> Result<()> {
     if FileType::from_raw_mode(status.st_mode) == FileType::Symlink {
         return Ok(());
     }
-    // Nobody else can reach the new mount: the name is still what was made just now.
+    change_mode(to, name, status)
+}
+
+/// Nobody else can reach the new mount: the name is still what was made just now.
+fn change_mode(to: BorrowedFd<'_>, name: &CStr, status: &Stat) -> Result<()> {
     rustix::fs::chmodat(to, name, Mode::from_raw_mode(status.st_mode), AtFlags::empty()).at(Part::ChangeMode)
 }
 

@@ -6,7 +6,8 @@ use masu_program::{Entry, Part, Propagation};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
     fs::{CWD, OFlags},
-    mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags},
+    io::Errno,
+    mount::{MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags},
 };
 
 use crate::{
@@ -40,6 +41,30 @@ pub(crate) fn stack(root: BorrowedFd<'_>) -> Result<()> {
 fn put(tree: BorrowedFd<'_>, place: &CStr) -> Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
     rustix::mount::move_mount(tree, c"", CWD, place, flags).at(Part::Attach)
+}
+
+/// Detaches all that is mounted at `path` of the host's tree, or covers it.
+pub(crate) fn hide(path: &CStr) -> Result<()> {
+    // As in `pivot`: the detach must not travel to the host.
+    let slaves = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    loop {
+        match rustix::mount::mount_change(path, slaves) {
+            // Nothing is mounted there any more.
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
+            outcome => outcome.at(Part::Propagate)?,
+        }
+        match rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            // Locked: all mounts are, of a mount namespace that a user namespace has got a copy of.
+            Err(Errno::INVAL) => return cover(path),
+            outcome => outcome.at(Part::Detach)?,
+        }
+    }
+}
+
+/// Mounts an empty directory at `path`.
+fn cover(path: &CStr) -> Result<()> {
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    rustix::mount::mount(c"tmpfs", path, c"tmpfs", flags, c"nr_inodes=1").at(Part::Attach)
 }
 
 /// Opens a root that stays where it is.

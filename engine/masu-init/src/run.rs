@@ -190,6 +190,7 @@ impl Init {
                 self.root = Some(root::attach(tree, place.as_c_str())?);
             }
             Step::StackRoot => root::stack(self.root()?)?,
+            Step::HideFromRoot { path } => root::hide(path.as_c_str())?,
             Step::OpenRootDirectory { path } => self.root = Some(root::open(path.as_c_str())?),
             Step::Mount { source, target, attributes, recursive, propagation } => {
                 let tree = self.open_source(&source, attributes)?;

@@ -109,6 +109,13 @@ pub enum Step<'a> {
     },
     /// Moves the root, which hooks have seen at its own path, on top of `/`.
     StackRoot,
+    /// Detaches what is mounted at `path` of the host's tree, where that stays below a root that is entered by chroot(2); a
+    /// mount that the container's user namespace has locked is covered, mount_namespaces(7). A user namespace may mount a
+    /// procfs or sysfs without the masks of the container's as long as such a one is in its mount namespace.
+    HideFromRoot {
+        /// Path on the host.
+        path: CText<'a>,
+    },
     /// Keeps the current `/` as the root in which paths are resolved: no mount namespace, nothing to attach.
     OpenRootDirectory {
         /// Path on the host.
@@ -132,7 +139,7 @@ pub enum Step<'a> {
         /// Path below the root of the mount; not `/`.
         path: CText<'a>,
     },
-    /// Makes a mount that begins with what the directory that it covers holds, and attaches it.
+    /// Makes a mount that begins with what the directory that it covers holds or is, and attaches it.
     MountCopy {
         /// Where it comes from: a new instance of a file system.
         source: Source<'a>,
@@ -461,6 +468,8 @@ pub enum CopyUp {
     Content,
     /// The same, with that directory's own owner and permissions.
     Directory,
+    /// Nothing but the permissions of the directory, if it has been there before.
+    Permissions,
 }
 
 /// Attributes of a mount, as mount_setattr(2) has them.

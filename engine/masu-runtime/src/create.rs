@@ -26,6 +26,7 @@ use crate::{
     files,
     hooks::{EngineHooks, Environment, HookOutputs, HookState},
     host::{Host, open_proc},
+    host_views::host_views,
     id_programs::IdPrograms,
     intel_rdt::{Class, RdtRecord},
     lsm,
@@ -272,6 +273,7 @@ fn plan_rest(
         cgroup_mounts,
         gate: options.gate,
         no_pivot: options.no_pivot,
+        host_views: &host_views(config, options.no_pivot)?,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
     };

@@ -25,6 +25,7 @@ use crate::{
     create::{CgroupDriver, absolute, cgroup_mounts, find_rootfs, read_config, request},
     error::{Doing, Result},
     host::{Host, open_proc},
+    host_views::host_views,
     plan::{CreateInput, Origin, Plan, StartGate, Want, plan_create},
     store::Store,
 };
@@ -173,6 +174,7 @@ pub fn explain_config(
         cgroup_mounts: &cgroup_mounts,
         gate: StartGate::Fifo,
         no_pivot: options.no_pivot,
+        host_views: &host_views(config, options.no_pivot)?,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
     })?;

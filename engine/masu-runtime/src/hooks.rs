@@ -262,7 +262,14 @@ pub(crate) fn failed(
     };
     let said = printable(tail);
     let said = if said.is_empty() { said } else { format!(": {said}") };
-    Error::Hook { message: format!("{origin}: {path}: {how}{said}"), hint: hint(ending, place) }
+    let running = running(origin);
+    Error::Hook { message: format!("{origin}: {running}{path}: {how}{said}"), hint: hint(ending, place) }
+}
+
+/// What runc says of the hook, from its place in the configuration: it is what people and programs look for in a log.
+fn running(origin: &str) -> String {
+    let place = origin.strip_prefix("hooks.").and_then(|place| place.strip_suffix(']')?.split_once('['));
+    place.map_or_else(String::new, |(kind, index)| format!("error running {kind} hook #{index}: "))
 }
 
 fn hint(ending: Ending, place: Place) -> Option<String> {

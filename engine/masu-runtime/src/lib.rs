@@ -29,6 +29,7 @@ pub mod files;
 mod foreground;
 mod hooks;
 mod host;
+mod host_views;
 mod id_mapped;
 mod id_programs;
 mod init_mount;

@@ -115,6 +115,7 @@ fn describe(step: &Step<'_>) -> String {
         Step::SetFileLabel { path, label } => format!("label {} {}", on(*path), on(*label)),
         Step::MaskPath { path, .. } => format!("mask {}", on(*path)),
         Step::ProtectPath { path } | Step::ProtectMount { path } => format!("make {} read-only", on(*path)),
+        Step::HideFromRoot { path } => format!("hide {} of the host", on(*path)),
         Step::StackRoot => "move the root file system on top of /".into(),
         Step::RunHook { path, .. } => format!("run {}", plain(*path)),
         Step::OpenTerminal { .. } => "make a terminal".into(),
@@ -293,7 +294,7 @@ const UNKNOWN_LABEL: &str = "the loaded SELinux policy does not know this label"
 fn mount_hint(step: &Step<'_>, part: Part, errno: Errno) -> Option<&'static str> {
     Some(match (step, part, errno) {
         (Step::Mount { target, .. }, Part::OpenTarget, Errno::LOOP) if target.no_symlinks => {
-            "the mount point is a symbolic link, which could lead elsewhere; the image has to bring a directory"
+            "the mount point is a symbolic link, which could lead elsewhere: this must be mounted on ordinary directory"
         }
         (Step::ChangeMount { .. }, Part::SetAttributes | Part::FsPick, Errno::INVAL) => {
             "remount changes what is mounted at the destination already; nothing is mounted there"

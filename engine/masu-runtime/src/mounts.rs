@@ -39,6 +39,7 @@ pub fn add_mounts(container: &Container, config: &Config<'_>, init_image: &[u8])
         cgroup_mounts: &cgroup_mounts,
         gate: StartGate::Open,
         no_pivot: false,
+        host_views: &[],
         no_new_keyring: true,
         preserve_fds: 0,
     };

@@ -5,7 +5,7 @@
 //! /run/masu/ID/state.json    the state from then on: first without a process, then with it, written whole by a rename
 //! /run/masu/ID/config.json   the configuration as it was at create
 //! /run/masu/ID/notify/       with notify.sock, for a container that was made with NOTIFY_SOCKET
-//! /run/masu/ID/start.fifo    there while the container waits for start
+//! /run/masu/ID/exec.fifo     there while the container waits for start
 //! ```
 //! A lock on the directory itself (flock(2)) orders what makes, starts and removes a container; the kernel drops it
 //! with its holder, however that ends.
@@ -42,7 +42,7 @@ use crate::{
 pub(crate) const STATE: &str = "state.json";
 const CLAIM: &str = "claim.json";
 pub(crate) const CONFIG: &str = "config.json";
-pub(crate) const FIFO: &str = "start.fifo";
+pub(crate) const FIFO: &str = "exec.fifo";
 
 /// How long the lock may be held by another, and the shortest and longest pause between two tries, in nanoseconds.
 const PATIENCE: i64 = 10_000_000_000;

@@ -409,6 +409,13 @@ const LAWS_OF_CREATE: &[Law] = &[
             && walk.ordered(opens_root, is_below_root)
             && walk.ordered(is_below_root, enters)
     }),
+    ("the host's procfs and sysfs are hidden where chroot leaves them below a root of one's own", |walk| {
+        let hides = |step: &Step<'_>| matches!(step, Step::HideFromRoot { .. });
+        let attached = walk.count(|step| matches!(step, Step::OpenRoot { .. }));
+        walk.count(hides) == if walk.case.no_pivot { attached } else { 0 }
+            && walk.ordered(is_below_root, hides)
+            && walk.ordered(hides, |step| matches!(step, Step::EnterRoot(_)))
+    }),
     // A later mount may lie in an earlier one.
     ("mounts come in the order of the configuration", |walk| {
         let mounts = walk.all(|step| matches!(step, Step::Mount { .. }));
@@ -586,10 +593,12 @@ proptest! {
         let json = case.config.to_string();
         let config = parse_config(json.as_bytes()).map_err(|error| TestCaseError::fail(format!("{error} {json}")))?;
         let mounts = ContainerMounts::default();
+        let views = ["/proc".to_owned()];
         let mut input = input(&config, &case.host, &case.hierarchies, &mounts);
         input.unified = case.unified;
         input.gate = case.gate;
         input.no_pivot = case.no_pivot;
+        input.host_views = &views;
         input.no_new_keyring = case.no_new_keyring;
         let plan = plan_create(&input).map_err(|error| TestCaseError::fail(format!("{error} {json}")))?;
         prop_assert_eq!(&plan, &plan_create(&input).expect("plans again"), "the plan is pure");

@@ -54,6 +54,12 @@ impl NumberSet {
         &self.0
     }
 
+    /// How many numbers it has.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.0.iter().map(|byte| byte.count_ones()).sum()
+    }
+
     /// Whether it has no number.
     #[must_use]
     pub fn is_empty(&self) -> bool {

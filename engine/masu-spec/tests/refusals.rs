@@ -841,11 +841,16 @@ fn scheduling_that_no_kernel_takes_is_refused_by_its_field() {
 #[test]
 fn a_memory_policy_or_a_personality_that_is_none_is_refused_by_its_field() {
     let table = [
-        ("/linux/memoryPolicy", json!({}), "memoryPolicy.mode: required, but missing"),
+        (
+            "/linux/memoryPolicy",
+            json!({}),
+            "memoryPolicy.mode: invalid memory policy mode \"\"; there are MPOL_BIND, MPOL_DEFAULT, MPOL_INTERLEAVE, \
+             MPOL_LOCAL, MPOL_PREFERRED, MPOL_PREFERRED_MANY, MPOL_WEIGHTED_INTERLEAVE",
+        ),
         (
             "/linux/memoryPolicy",
             json!({"mode": "BIND"}),
-            "memoryPolicy.mode: unknown mode \"BIND\"; there are MPOL_BIND, MPOL_DEFAULT, MPOL_INTERLEAVE, MPOL_LOCAL, \
+            "memoryPolicy.mode: invalid memory policy mode \"BIND\"; there are MPOL_BIND, MPOL_DEFAULT, MPOL_INTERLEAVE, MPOL_LOCAL, \
              MPOL_PREFERRED, MPOL_PREFERRED_MANY, MPOL_WEIGHTED_INTERLEAVE",
         ),
         (
@@ -856,17 +861,17 @@ fn a_memory_policy_or_a_personality_that_is_none_is_refused_by_its_field() {
         (
             "/linux/memoryPolicy",
             json!({"mode": "MPOL_LOCAL", "nodes": "0"}),
-            "memoryPolicy.nodes: MPOL_LOCAL takes no node",
+            "memoryPolicy.nodes: MPOL_LOCAL mode requires 0 nodes but got 1",
         ),
         (
             "/linux/memoryPolicy",
             json!({"mode": "MPOL_BIND", "nodes": "1-0"}),
-            "memoryPolicy.nodes: the range \"1-0\" ends before it begins",
+            "memoryPolicy.nodes: invalid memory policy nodes: the range \"1-0\" ends before it begins",
         ),
         (
             "/linux/memoryPolicy",
             json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_NOPE"]}),
-            "memoryPolicy.flags[0]: unknown flag \"MPOL_F_NOPE\"; there are MPOL_F_NUMA_BALANCING, \
+            "memoryPolicy.flags[0]: invalid memory policy flag \"MPOL_F_NOPE\"; there are MPOL_F_NUMA_BALANCING, \
              MPOL_F_RELATIVE_NODES, MPOL_F_STATIC_NODES",
         ),
         (

@@ -1,10 +1,10 @@
 //! mounts: each type and each option, seen in /proc/self/mountinfo inside.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::harness::mountinfo::{Mount, mount_at};
-use crate::harness::{Bench, Check, Need, Suite, ensure, ensure_eq};
+use crate::harness::{Bench, Check, Failure, Need, Suite, ensure, ensure_eq};
 
 /// Adds the cases.
 pub(crate) fn add(suite: &mut Suite) {
@@ -63,6 +63,21 @@ fn types(suite: &mut Suite) {
         };
         ensure_eq!(listed(bench, &[])?, "");
         ensure_eq!(listed(bench, &["tmpcopyup"])?, "group\npasswd");
+        Ok(())
+    });
+    suite.case("a tmpfs without a mode has that of the directory that it covers", |bench| {
+        let mode = |bench: &Bench<'_>, place: &str, options: &[&str]| {
+            let mut bundle = bench.bundle()?;
+            fs::create_dir(bundle.inside("own"))?;
+            fs::set_permissions(bundle.inside("own"), Permissions::from_mode(0o3710))?;
+            let command = format!("stat -c '%a %u' {place}; touch {place}/x 2>/dev/null || echo read-only");
+            bundle.config.mount(place, "tmpfs", "tmpfs", options).shell(&command);
+            Ok::<_, Failure>(bench.container(bundle)?.run()?.exits_with(0)?.text().to_owned())
+        };
+        ensure_eq!(mode(bench, "/own", &[])?, "3710 0");
+        ensure_eq!(mode(bench, "/own", &["ro", "size=1m"])?, "3710 0\nread-only");
+        ensure_eq!(mode(bench, "/own", &["mode=0741"])?, "741 0");
+        ensure_eq!(mode(bench, "/new", &[])?, "1777 0");
         Ok(())
     });
     suite.case("a mount point that is missing is made", |bench| {
@@ -293,7 +308,7 @@ fn binds(suite: &mut Suite) {
             let hidden = bench.directory("hidden")?;
             fs::create_dir(hidden.join("source"))?;
             fs::write(hidden.join("source/here"), "")?;
-            fs::set_permissions(&hidden, fs::Permissions::from_mode(0o700))?;
+            fs::set_permissions(&hidden, Permissions::from_mode(0o700))?;
             let source = hidden.join("source");
             let text = bench.inside("ls /mnt", |config| {
                 config.user_namespace().mount("/mnt", "bind", &source.to_string_lossy(), &["rbind"]);

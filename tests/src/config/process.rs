@@ -61,6 +61,13 @@ fn arguments(suite: &mut Suite) {
         );
         Ok(())
     });
+    suite.case("an empty HOME is none, whatever stood before it", |bench| {
+        let text = bench.inside("env", |config| {
+            config.set("/process/env", json!(["PATH=/bin", "HOME=/other", "HOME="])).args(&["env"]);
+        })?;
+        ensure_eq!(text, "PATH=/bin\nHOME=/root");
+        Ok(())
+    });
     suite.case("nothing of the caller's environment is inherited", |bench| {
         let mut bundle = bench.bundle()?;
         bundle.config.args(&["env"]);

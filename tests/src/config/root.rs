@@ -11,7 +11,8 @@ pub(crate) fn add(suite: &mut Suite) {
     propagation(suite);
     names(suite);
     sysctl(suite);
-    paths(suite);
+    masks(suite);
+    protections(suite);
 }
 
 fn root(suite: &mut Suite) {
@@ -177,7 +178,7 @@ fn sysctl(suite: &mut Suite) {
     });
 }
 
-fn paths(suite: &mut Suite) {
+fn masks(suite: &mut Suite) {
     suite.case("a masked file is empty and a masked directory too", |bench| {
         let mut bundle = bench.bundle()?;
         bundle.file("etc/secret", "secret", 0o644)?;
@@ -186,6 +187,16 @@ fn paths(suite: &mut Suite) {
         bundle.config.set("/linux/maskedPaths", json!(["/etc/secret", "/secrets"]));
         bundle.config.shell("cat /etc/secret; ls -A /secrets; touch /secrets/x 2>/dev/null || echo refused");
         ensure_eq!(bench.container(bundle)?.run()?.exits_with(0)?.text(), "refused");
+        Ok(())
+    });
+    suite.case("what is to be masked twice is masked once", |bench| {
+        let mut bundle = bench.bundle()?;
+        std::fs::create_dir(bundle.inside("secrets"))?;
+        bundle
+            .config
+            .set("/linux/maskedPaths", json!(["/secrets", "/etc/passwd", "/secrets", "/etc/passwd"]));
+        bundle.config.shell("grep -cE ' /(secrets|etc/passwd) ' /proc/self/mountinfo");
+        ensure_eq!(bench.container(bundle)?.run()?.exits_with(0)?.text(), "2");
         Ok(())
     });
     suite.case("masked directories are one file system, and it is read-only", |bench| {
@@ -202,6 +213,9 @@ fn paths(suite: &mut Suite) {
         ensure!(matches!(lines[..], [one, two, three, "3"] if one == two && two == three), "{text}");
         Ok(())
     });
+}
+
+fn protections(suite: &mut Suite) {
     suite.case("a read-only path refuses writing in a writable root", |bench| {
         let mut bundle = bench.bundle()?;
         bundle.config.writable().set("/linux/readonlyPaths", json!(["/var", "/etc/passwd"]));

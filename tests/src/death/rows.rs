@@ -48,9 +48,11 @@ pub(super) fn row(step: &Step<'_>) -> Row {
         }
         Step::SetFileLabel { .. } => fails(&["linux.mountLabel"]),
         Step::SetHostPropagation(_) | Step::SetRootPropagation(_) => fails(&["linux.rootfsPropagation"]),
-        Step::OpenRoot { .. } | Step::StackRoot | Step::OpenRootDirectory { .. } | Step::EnterRoot(_) => {
-            fails(ROOT)
-        }
+        Step::OpenRoot { .. }
+        | Step::StackRoot
+        | Step::HideFromRoot { .. }
+        | Step::OpenRootDirectory { .. }
+        | Step::EnterRoot(_) => fails(ROOT),
         Step::Mount { .. } | Step::MountCopy { .. } | Step::ChangeMount { .. } | Step::Unmount { .. } => {
             fails(&["mounts"])
         }

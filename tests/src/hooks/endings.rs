@@ -95,7 +95,7 @@ fn deaths(suite: &mut Suite) {
             host::until("the hook", || Ok(pid.exists() && !written(&pid)?.is_empty()))?;
             run.signal(Signal::TERM)?;
             let output = run.wait()?.exits_with(1)?;
-            let exact = format!("masu: hooks.{kind}[0]: /bin/sh: was killed, since masu was told to end");
+            let exact = format!("masu: hooks.{kind}[0]: error running {kind} hook #0: /bin/sh: was killed, since masu was told to end");
             ensure_eq!(output.stderr.trim_end(), exact);
             ensure!(!host::is_alive(written(&pid)?.parse()?), "the hook is alive");
             ensure!(stopped.exists(), "{kind}: no poststop hook ran");

@@ -42,7 +42,9 @@ fn ends(bench: &Bench<'_>, kind: &str) -> Check {
     bundle.config.shell(&format!("echo > {}; exec sleep 1000", text(&ran)));
     let output = bench.container(bundle)?.run()?;
     failed(bench, &output)?;
-    let exact = format!("masu: hooks.{kind}[1]: /bin/sh: exited with status 3: going; down");
+    let exact = format!(
+        "masu: hooks.{kind}[1]: error running {kind} hook #1: /bin/sh: exited with status 3: going; down"
+    );
     says(bench, &output, "down", &exact)?;
     ensure_eq!(written(&log)?, "poststop");
     ensure!(kind == "poststart" || !ran.exists(), "the program ran");
@@ -57,7 +59,7 @@ fn refused(bench: &Bench<'_>, kind: &str, wrong: Value, phrase: &str, exact: &st
     bundle.config.args(&["true"]);
     let output = bench.container(bundle)?.run()?;
     failed(bench, &output)?;
-    says(bench, &output, phrase, &format!("masu: hooks.{kind}[0]: {exact}"))?;
+    says(bench, &output, phrase, &format!("masu: hooks.{kind}[0]: error running {kind} hook #0: {exact}"))?;
     ensure_eq!(fs::read_dir(&bench.root)?.count(), 0, "state was left");
     Ok(())
 }
@@ -157,7 +159,7 @@ fn starts(suite: &mut Suite) {
                 container.create()?;
                 let output = container.call("start").output()?;
                 ensure_eq!(output.code, Some(1), "{output}");
-                let exact = format!("masu: hooks.{kind}[0]: /bin/sh: exited with status 4: broken");
+                let exact = format!("masu: hooks.{kind}[0]: error running {kind} hook #0: /bin/sh: exited with status 4: broken");
                 says(bench, &output, "broken", &exact)?;
                 container.until_status("stopped")?;
                 container.delete()?;
@@ -211,10 +213,17 @@ fn poststop(suite: &mut Suite) {
         container.create()?;
         let output = container.call("delete").arg("--force").output()?.exits_with(0)?;
         ensure!(
-            output.stderr.contains("hooks.poststop[0]: /bin/sh: exited with status 5: broken"),
+            output.stderr.contains(
+                "hooks.poststop[0]: error running poststop hook #0: /bin/sh: exited with status 5: broken"
+            ),
             "{output}"
         );
-        ensure!(output.stderr.contains("hooks.poststop[1]: /no/such: execve: no such file"), "{output}");
+        ensure!(
+            output.stderr.contains(
+                "hooks.poststop[1]: error running poststop hook #1: /no/such: execve: no such file"
+            ),
+            "{output}"
+        );
         ensure_eq!(written(&out)?, "last");
         ensure_eq!(fs::read_dir(&bench.root)?.count(), 0, "state was left");
         Ok(())

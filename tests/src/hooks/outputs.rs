@@ -35,7 +35,7 @@ pub(super) fn add(suite: &mut Suite) {
         let output = bench.container(bundle)?.run()?.exits_with(1)?;
         ensure_eq!(written(&out)?, "out");
         if bench.runtime().is_masu() {
-            let message = "masu: hooks.createRuntime[0]: /bin/sh: exited with status 3: no luck";
+            let message = "masu: hooks.createRuntime[0]: error running createRuntime hook #0: /bin/sh: exited with status 3: no luck";
             ensure_eq!(output.stderr.trim_end(), message);
         }
         Ok(())

@@ -33,6 +33,23 @@ fn defaults(suite: &mut Suite) {
         ensure_eq!(sets(&text).first(), Some(&0));
         Ok(())
     });
+    suite
+        .case("with `--no-pivot` too a user namespace inside mounts no procfs or sysfs without the masks", |bench| {
+            let mut bundle = bench.bundle()?;
+            for set in ["bounding", "permitted", "effective"] {
+                // To map root, user_namespaces(7).
+                bundle.config.push(&format!("/process/capabilities/{set}"), json!("CAP_SETFCAP"));
+            }
+            bundle.config.shell(
+                "unshare -mrpf sh -c 'mount -t tmpfs none /mnt && echo mounts; mount -t proc none /mnt || echo no proc' 2>&1
+                 unshare -mrn sh -c 'mount -t sysfs none /mnt || echo no sysfs' 2>&1",
+            );
+            let output = bench.container(bundle)?.launch("run", &["--no-pivot"]).output()?.exits_with(0)?;
+            let lines: Vec<_> = output.text().lines().filter(|line| !line.contains("ermission denied")).collect();
+            ensure_eq!(lines, ["mounts", "no proc", "no sysfs"]);
+            Ok(())
+        })
+        .needs(&[Need::Root]);
     suite.case("with the default config nothing can be mounted", |bench| {
         let output = bench.script("mount -t tmpfs none /mnt", |_| {})?.exits_with(1)?;
         ensure!(output.stderr.contains("ermission denied"), "{output}");

@@ -3,8 +3,8 @@
 use alloc::{format, string::String, vec::Vec};
 
 use masu_program::{
-    Access, Barrier, CText, DeviceSource, Entry, Fd, FileKind, Identity, Namespaces, Propagation, Source,
-    Step, Texts,
+    Access, Barrier, CText, CopyUp, DeviceSource, Entry, Fd, FileKind, Identity, Namespaces, Propagation,
+    Source, Step, Texts,
 };
 use masu_spec::{HookKind, Hooks, NamespaceKind, NetDevice};
 
@@ -124,6 +124,9 @@ pub(super) fn of_step(plan: &Plan, step: &Step<'_>) -> String {
             format!("Makes {}, so that the mounts to come stay in the container.", propagates(propagation))
         }
         Step::OpenRoot { source, place } => open_root(plan, &source, place),
+        Step::HideFromRoot { path } => {
+            format!("Detaches or covers the host's {}, which chroot leaves below the root.", quoted(path))
+        }
         Step::StackRoot => "Moves the root on top of /: no hook needs it at its own path any more.".into(),
         Step::RunHook { path, timeout, .. } => run_hook(path, timeout),
         Step::OpenRootDirectory { path } => {
@@ -381,8 +384,12 @@ fn mount(plan: &Plan, step: &Step<'_>) -> String {
         Step::Mount { source, target, attributes, recursive, propagation } => {
             (source, target.path, attributes, recursive, propagation, "")
         }
-        Step::MountCopy { source, path, attributes, recursive, propagation, .. } => {
-            (source, *path, attributes, recursive, propagation, ", filled with a copy of what is there")
+        Step::MountCopy { source, path, what, attributes, recursive, propagation } => {
+            let copy = match what {
+                CopyUp::Content | CopyUp::Directory => ", filled with a copy of what is there",
+                CopyUp::Permissions => ", with the permissions of a directory that is there",
+            };
+            (source, *path, attributes, recursive, propagation, copy)
         }
         _ => return String::new(),
     };

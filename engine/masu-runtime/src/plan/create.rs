@@ -42,6 +42,8 @@ pub struct CreateInput<'a> {
     pub gate: StartGate,
     /// Whether the root is entered by chroot(2), where pivot_root(2) cannot be used.
     pub no_pivot: bool,
+    /// Where the host has procfs and sysfs, which stay below a root that is entered by chroot(2).
+    pub host_views: &'a [String],
     /// Whether the container keeps the caller's session keyring.
     pub no_new_keyring: bool,
     /// Descriptors of the caller, after standard error, that the process gets.
@@ -314,6 +316,10 @@ fn plan_root(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     make_directory(plan, input)?;
     restrict(plan, input)?;
     let entry = if input.no_pivot { Entry::Chroot } else { Entry::Pivot };
+    for view in input.host_views.iter().filter(|_| input.no_pivot) {
+        let path = c_string(origin, view)?;
+        plan.push(origin, &Step::HideFromRoot { path: CText::new(&path) })?;
+    }
     plan.push(origin, &Step::EnterRoot(entry))?;
     if let Some(propagation) = propagation {
         let change = Propagation { mode: propagation.mode.flag(), recursive: propagation.recursive };
@@ -358,6 +364,9 @@ fn restrict(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
         plan.push(origin, &Step::ProtectPath { path: CText::new(&path) })?;
     }
     for (index, path) in linux.masked_paths.iter().enumerate() {
+        if linux.masked_paths.iter().take(index).any(|before| before == path) {
+            continue;
+        }
         let origin = Origin::Entry("linux.maskedPaths", index);
         let path = c_string(origin, path)?;
         let mut parameters = TextList::default();

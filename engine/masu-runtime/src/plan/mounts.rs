@@ -182,7 +182,8 @@ fn filesystem(
         // The device nodes come first; `devices` closes it behind them.
         attributes.set -= MountAttr::RDONLY;
     }
-    if mount.options.tmpcopyup {
+    let has_mode = mount.options.data.iter().any(|option| option.starts_with("mode="));
+    if mount.options.tmpcopyup || (kind == "tmpfs" && !has_mode) {
         return copy_up(plan, origin, source, destination, mount, attributes);
     }
     push(plan, origin, source, destination, mount, attributes)?;
@@ -220,7 +221,8 @@ pub(super) fn push_label(parameters: &mut TextList, config: &Config<'_>) -> Resu
 /// mount(8), "FILESYSTEM-INDEPENDENT MOUNT OPTIONS".
 pub(crate) const CONTEXT_TYPES: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"];
 
-/// A tmpfs that begins as a copy. The directory's own owner and mode come along, unless the options have others.
+/// A tmpfs that begins as a copy, or with the mode of the directory that it covers, as in runc and crun. The owner and the
+/// mode of that come along with a copy, unless the options have others.
 fn copy_up(
     plan: &mut Plan,
     origin: Origin,
@@ -231,7 +233,11 @@ fn copy_up(
 ) -> Result<()> {
     let own = |option: &str| ["mode=", "uid=", "gid="].iter().any(|name| option.starts_with(name));
     let named = mount.options.data.iter().any(|option| own(option));
-    let what = if named { CopyUp::Content } else { CopyUp::Directory };
+    let what = match (mount.options.tmpcopyup, named) {
+        (false, _) => CopyUp::Permissions,
+        (true, false) => CopyUp::Directory,
+        (true, true) => CopyUp::Content,
+    };
     let path = c_string(origin, destination)?;
     let step = Step::MountCopy {
         source,

@@ -319,14 +319,14 @@ fn executable_paths(process: &Process<'_>) -> Vec<String> {
 
 /// The variables with the place of their last setting; an empty `HOME` counts as none.
 fn variables<'a>(process: &'a Process<'_>) -> BTreeMap<&'a str, usize> {
-    let split = process.env.iter().enumerate().map(|(index, variable)| {
-        let (name, value) = variable.split_once('=').unwrap_or((variable.as_str(), ""));
-        (name, value, index)
-    });
-    split
-        .filter(|(name, value, _)| *name != "HOME" || !value.is_empty())
-        .map(|(name, _, index)| (name, index))
-        .collect()
+    let name = |variable: &'a str| variable.split_once('=').map_or(variable, |(name, _)| name);
+    let names = process.env.iter().enumerate().map(|(index, variable)| (name(variable), index));
+    let mut variables: BTreeMap<_, _> = names.collect();
+    let home = variables.get("HOME").and_then(|index| process.env.get(*index));
+    if home.is_some_and(|home| matches!(home.as_str(), "HOME" | "HOME=")) {
+        variables.remove("HOME");
+    }
+    variables
 }
 
 fn groups(process: &Process<'_>, confinement: &Confinement<'_>) -> Result<Option<Vec<u8>>> {
@@ -350,17 +350,21 @@ fn groups(process: &Process<'_>, confinement: &Confinement<'_>) -> Result<Option
 fn grantable(plan: &mut Plan, asked: Capabilities, available: u64) -> Capabilities {
     let refused = (asked.bounding | asked.permitted | asked.effective | asked.inheritable) & !available;
     if refused != 0 {
-        let names: Vec<_> =
-            (0..64).filter(|number| refused >> number & 1 == 1).filter_map(capability_name).collect();
-        let names = names.join(", ");
+        let names = names(refused).collect::<Vec<_>>().join(", ");
         plan.warnings.push(format!("process.capabilities: cannot be granted here and are left out: {names}"));
     }
     let sets = limited(asked, available);
-    if sets.ambient != asked.ambient & available {
-        let text = "process.capabilities.ambient: only what is permitted and inheritable too can be ambient";
-        plan.warnings.push(text.into());
+    for name in names(asked.ambient & available & !sets.ambient) {
+        plan.warnings.push(format!(
+            "process.capabilities.ambient: can't raise ambient capability {name}: it is not permitted and inheritable too"
+        ));
     }
     sets
+}
+
+/// The names of the capabilities in a set.
+fn names(set: u64) -> impl Iterator<Item = &'static str> {
+    (0..64).filter(move |number| set >> number & 1 == 1).filter_map(capability_name)
 }
 
 fn limited(asked: Capabilities, available: u64) -> Capabilities {

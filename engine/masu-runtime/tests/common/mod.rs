@@ -36,6 +36,7 @@ pub(crate) fn input<'a>(
         cgroup_mounts: mounts,
         gate: Gate::Fifo,
         no_pivot: false,
+        host_views: &[],
         no_new_keyring: false,
         preserve_fds: 0,
     }

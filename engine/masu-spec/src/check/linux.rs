@@ -70,7 +70,7 @@ fn personality(
     warnings: &mut Vec<Warning>,
 ) -> Result<Personality, ConfigError> {
     let domain = at.field("domain");
-    let personality = find(PERSONALITIES, &domain.require(raw.domain)?, "domain", &domain)?;
+    let personality = find(PERSONALITIES, &domain.require(raw.domain)?, "unknown domain", &domain)?;
     if raw.flags.is_some_and(|flags| !flags.is_empty()) {
         warnings.push(at.field("flags").warning("ignored: the specification knows no flag"));
     }

@@ -222,13 +222,13 @@ fn check_mount_owners(config: &Config<'_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The value that a table has for a name.
-fn find<T: Copy>(table: &[(&str, T)], name: &str, what: &str, at: &Path<'_>) -> Result<T, ConfigError> {
+/// The value that a table has for a name; `problem` says what a name is that it does not have.
+fn find<T: Copy>(table: &[(&str, T)], name: &str, problem: &str, at: &Path<'_>) -> Result<T, ConfigError> {
     table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = table.iter().map(|(name, _)| *name).collect();
         ConfigError::Illegal {
             path: format!("{at}"),
-            reason: format!("unknown {what} {name:?}; there are {}", names.join(", ")),
+            reason: format!("{problem} {name:?}; there are {}", names.join(", ")),
             hint: None,
         }
     })

@@ -22,7 +22,7 @@ const MAX_NODE: u32 = 1023;
 /// The rules are runc's, and the kernel's behind them.
 pub(super) fn scheduler(raw: schema::Scheduler<'_>, at: &Path<'_>) -> Result<Scheduler, ConfigError> {
     let policy_at = at.field("policy");
-    let policy = find(POLICIES, &policy_at.require(raw.policy)?, "policy", &policy_at)?;
+    let policy = find(POLICIES, &policy_at.require(raw.policy)?, "unknown policy", &policy_at)?;
     let (nice_at, priority_at) = (at.field("nice"), at.field("priority"));
     let nice = match i32::try_from(raw.nice.unwrap_or_default()) {
         Ok(nice @ -20..=19) => nice,
@@ -46,14 +46,15 @@ pub(super) fn scheduler(raw: schema::Scheduler<'_>, at: &Path<'_>) -> Result<Sch
     let flags_at = at.field("flags");
     let names = raw.flags.unwrap_or_default();
     let flags = names.iter().enumerate();
-    let flags: Result<SchedulerFlags, _> =
-        flags.map(|(index, name)| find(SCHEDULER_FLAGS, name, "flag", &flags_at.index(index))).collect();
+    let flags: Result<SchedulerFlags, _> = flags
+        .map(|(index, name)| find(SCHEDULER_FLAGS, name, "unknown flag", &flags_at.index(index)))
+        .collect();
     Ok(Scheduler { policy, nice, priority, flags: flags?, runtime, deadline, period })
 }
 
 pub(super) fn io_priority(raw: schema::IoPriority<'_>, at: &Path<'_>) -> Result<IoPriority, ConfigError> {
     let class_at = at.field("class");
-    let class = find(IO_CLASSES, &class_at.require(raw.class)?, "class", &class_at)?;
+    let class = find(IO_CLASSES, &class_at.require(raw.class)?, "unknown class", &class_at)?;
     let asked = raw.priority.unwrap_or_default();
     match u8::try_from(asked) {
         Ok(priority @ 0..=7) => Ok(IoPriority { class, priority }),
@@ -78,13 +79,15 @@ pub(super) fn memory_policy(
     at: &Path<'_>,
 ) -> Result<MemoryPolicy, ConfigError> {
     let mode_at = at.field("mode");
-    let name = mode_at.require(raw.mode)?;
-    let mode = find(MEMORY_MODES, &name, "mode", &mode_at)?;
+    let name = raw.mode.unwrap_or_default();
+    let mode = find(MEMORY_MODES, &name, "invalid memory policy mode", &mode_at)?;
     let nodes_at = at.field("nodes");
-    let nodes = number_set(raw.nodes.as_deref().unwrap_or_default(), MAX_NODE, &nodes_at)?;
+    let nodes = NumberSet::parse(raw.nodes.as_deref().unwrap_or_default(), MAX_NODE)
+        .map_err(|reason| nodes_at.illegal_hint(format!("invalid memory policy nodes: {reason}"), LIST))?;
     match mode {
         MemoryMode::Default | MemoryMode::Local if !nodes.is_empty() => {
-            return Err(nodes_at.illegal(format!("{} takes no node", name.as_str())));
+            let count = nodes.len();
+            return Err(nodes_at.illegal(format!("{} mode requires 0 nodes but got {count}", name.as_str())));
         }
         MemoryMode::Bind
         | MemoryMode::Interleave
@@ -101,7 +104,9 @@ pub(super) fn memory_policy(
     let flags: Result<MemoryPolicyFlags, _> = names
         .iter()
         .enumerate()
-        .map(|(index, name)| find(MEMORY_POLICY_FLAGS, name, "flag", &flags_at.index(index)))
+        .map(|(index, name)| {
+            find(MEMORY_POLICY_FLAGS, name, "invalid memory policy flag", &flags_at.index(index))
+        })
         .collect();
     let flags = flags?;
     if flags.contains(MemoryPolicyFlags::RELATIVE_NODES | MemoryPolicyFlags::STATIC_NODES) {
@@ -110,7 +115,8 @@ pub(super) fn memory_policy(
     Ok(MemoryPolicy { mode, nodes, flags })
 }
 
+const LIST: &str = "a list is such as 0-3,7";
+
 fn number_set(text: &str, max: u32, at: &Path<'_>) -> Result<NumberSet, ConfigError> {
-    NumberSet::parse(text, max)
-        .map_err(|reason| at.illegal_hint(format!("{reason}"), "a list is such as 0-3,7"))
+    NumberSet::parse(text, max).map_err(|reason| at.illegal_hint(format!("{reason}"), LIST))
 }

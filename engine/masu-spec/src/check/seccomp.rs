@@ -67,7 +67,7 @@ fn named<T: Copy>(
     (what, hint): Kind,
     at: &Path<'_>,
 ) -> Result<T, ConfigError> {
-    find(table, name, what, at).map_err(|error| match error {
+    find(table, name, &format!("unknown {what}"), at).map_err(|error| match error {
         ConfigError::Illegal { path, reason, .. } => ConfigError::Illegal { path, reason, hint: Some(hint) },
         other => other,
     })
