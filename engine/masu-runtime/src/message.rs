@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use masu_program::{CText, Namespaces, Part, Source, Step, Steps};
+use masu_program::{CText, CopyUp, Namespaces, Part, Source, Step, Steps};
 use masu_spec::{HookKind, NamespaceKind, RLIMIT_NAMES};
 use masu_sys::errno::Described;
 use rustix::io::Errno;
@@ -105,6 +105,7 @@ fn describe(step: &Step<'_>) -> String {
         Step::OpenRoot { .. } | Step::OpenRootDirectory { .. } => "attach the root file system".into(),
         Step::Mount { source, target, .. } => mount(source, target.path),
         Step::Unmount { path } => format!("unmount {}", on(*path)),
+        Step::MountCopy { source, path, what: CopyUp::Permissions, .. } => mount(source, *path),
         Step::MountCopy { path, .. } => format!("mount a copy on {}", on(*path)),
         Step::ChangeMount { path, .. } => format!("change the mount at {}", on(*path)),
         Step::MakeDevice { path, number: (major, minor), .. } => {
@@ -269,7 +270,8 @@ fn scheduling_hint(step: &Step<'_>, errno: Errno) -> Option<&'static str> {
     Some(match (step, errno) {
         (Step::SetScheduler { .. }, Errno::PERM) => {
             "SCHED_FIFO, SCHED_RR, SCHED_DEADLINE and a nice below the engine's take CAP_SYS_NICE; a version 1 cgroup \
-             needs linux.resources.cpu.realtimeRuntime for the first two, and the third one all CPUs"
+             needs linux.resources.cpu.realtimeRuntime for the first two; and by the third one the process scheduler can't \
+             be used together with AllowedCPUs (linux.resources.cpu.cpus)"
         }
         (Step::SetScheduler { .. }, Errno::INVAL) => {
             "SCHED_FIFO and SCHED_RR have priorities from 1 to 99, and SCHED_DEADLINE a runtime up to its deadline, and \

@@ -244,6 +244,45 @@ fn binds(suite: &mut Suite) {
         fs::write(source.join("y"), "")?;
         Ok(())
     });
+    suite
+        .case("a bind mount that names an attribute has none of its source's but these", |bench| {
+        let source = bench.directory("source")?;
+        let path = source.display();
+        let shown = |options: &str| -> Check<Mount> {
+            let mut bundle = bench.bundle()?;
+            let options: Vec<_> = options.split(',').collect();
+            bundle.config.mount("/mnt", "bind", &path.to_string(), &options);
+            bundle.config.shell("cat /proc/self/mountinfo");
+            let container = bench.container(bundle)?;
+            let script = format!(
+                "mount -t tmpfs none {path} && mount -o remount,bind,nosuid,nodev,noexec,noatime {path} && exec {} run \
+                 --bundle {} {}",
+                bench.command_line(),
+                container.bundle.dir.display(),
+                container.id
+            );
+            let run = bench.program("unshare").args(["-m", "--propagation", "private", "sh", "-c", &script]);
+            mount_at(run.succeeds()?.text(), "/mnt")
+        };
+        for (options, wanted) in [
+            ("bind", "nosuid nodev noexec noatime !ro"),
+            ("rbind,rprivate", "nosuid nodev noexec noatime !ro"),
+            ("bind,ro", "ro !nosuid !nodev !noexec noatime"),
+            ("bind,rw", "!ro !nosuid !nodev !noexec noatime"),
+            ("bind,nodev", "!ro !nosuid nodev !noexec noatime"),
+        ] {
+            let mount = shown(options)?;
+            for option in wanted.split(' ') {
+                let is_right = match option.strip_prefix('!') {
+                    Some(option) => !mount.has(option),
+                    None => mount.has(option),
+                };
+                ensure!(is_right, "{options}: no {option} in {mount:?}");
+            }
+        }
+        Ok(())
+    })
+    .needs(&[Need::Root]);
     suite.case("a bind mount of a file makes a missing target file", |bench| {
         let source = bench.path("file");
         fs::write(&source, "content\n")?;

@@ -60,7 +60,7 @@ fn steps(document: &Value) -> Vec<Value> {
 fn in_order(bench: &mut Bench<'_>) -> Check {
     let mut bundle = bench.bundle()?;
     bundle.config.args(&["sh", "-c", "echo it is"]).user_namespace();
-    bundle.config.mount("/data", "tmpfs", "data", &["ro", "size=1m"]);
+    bundle.config.mount("/data", "tmpfs", "data", &["ro", "size=1m", "mode=755"]);
     let mounts = bundle.config.0["mounts"].as_array().map_or(0, Vec::len);
     let document = document(bench, &bundle)?;
     ensure_eq!(document["id"], json!(bundle.name));
@@ -88,7 +88,11 @@ fn in_order(bench: &mut Bench<'_>) -> Check {
         sentence.ok_or_else(|| fail(format!("no {name} of {origin} in {steps:?}")))
     };
     let table = [
-        ("Mount", format!("mounts[{}]", mounts - 1), "Mounts a new tmpfs on \"/data\" (ro, size=1m)."),
+        (
+            "Mount",
+            format!("mounts[{}]", mounts - 1),
+            "Mounts a new tmpfs on \"/data\" (ro, size=1m, mode=755).",
+        ),
         (
             "Barrier",
             "linux.uidMappings".to_owned(),

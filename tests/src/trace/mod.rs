@@ -115,7 +115,7 @@ fn failure(bench: &mut Bench<'_>) -> Check {
     let events = events(&kept)?;
     let last = events.iter().rfind(|event| event["cat"] == "init");
     let last = last.ok_or_else(|| fail("no step"))?;
-    ensure_eq!(last["name"], "Mount");
+    ensure_eq!(last["name"], "MountCopy");
     let origin = last["args"]["origin"].as_str().unwrap_or_default();
     ensure!(plain.stderr.contains(origin) && origin.starts_with("mounts["), "{origin}: {plain}");
     Ok(())

@@ -134,7 +134,22 @@ fn bind(
         text = c_string(origin, &path)?;
         Source::Path { path: CText::new(&text), recursive }
     };
-    push(plan, origin, source, destination, mount, mount.options.attr)
+    push(plan, origin, source, destination, mount, bind_attributes(input, mount))
+}
+
+/// The attributes of a bind mount. One that names any has just these, as by mount(2)'s `MS_REMOUNT|MS_BIND` in runc and
+/// crun: a volume is what the configuration says, whatever the file system of the host is mounted with. Only where a user
+/// namespace may have them locked, mount_namespaces(7), those that are not named stay.
+fn bind_attributes(input: &CreateInput<'_>, mount: &Mount<'_>) -> AttrChange {
+    const ALL: [MountAttr; 5] =
+        [MountAttr::RDONLY, MountAttr::NOSUID, MountAttr::NODEV, MountAttr::NOEXEC, MountAttr::NOSYMFOLLOW];
+    let mut attributes = mount.options.attr;
+    let may_be_locked =
+        input.has_user_namespace() || input.host.in_user_namespace || !input.host.may_clone_mounts();
+    if !attributes.is_empty() && !may_be_locked {
+        attributes.clear |= ALL.into_iter().collect::<MountAttr>() - attributes.set;
+    }
+    attributes
 }
 
 /// The id map that the mount asks for: its own, or that of the container (runtime specification, "Mounts").
