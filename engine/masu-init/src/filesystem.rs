@@ -67,20 +67,16 @@ pub(crate) fn mount_copy(
     attributes: [Attributes; 2],
     propagation: [Option<Propagation>; 2],
 ) -> Result<()> {
-    let place = match what {
-        CopyUp::Permissions => {
-            match path::open(root, path, OFlags::PATH, IN_ROOT) {
-                Err(Errno::NOENT) => (),
-                there => copy::permissions(there.at(Part::OpenTarget)?.as_fd(), tree.as_fd())?,
-            }
-            above.make_target(root, path, true, IN_ROOT)?
+    if what == CopyUp::Permissions {
+        match path::open(root, path, OFlags::PATH, IN_ROOT) {
+            Err(Errno::NOENT) => (),
+            there => copy::permissions(there.at(Part::OpenTarget)?.as_fd(), tree.as_fd())?,
         }
-        CopyUp::Content | CopyUp::Directory => {
-            let place = above.make_target(root, path, true, IN_ROOT)?;
-            copy::up(place.as_fd(), tree.as_fd(), what)?;
-            place
-        }
-    };
+    }
+    let place = above.make_target(root, path, true, IN_ROOT)?;
+    if what != CopyUp::Permissions {
+        copy::up(place.as_fd(), tree.as_fd(), what)?;
+    }
     set_both(tree.as_fd(), attributes)?;
     attach(tree.as_fd(), place.as_fd())?;
     propagation.into_iter().flatten().try_for_each(|change| propagate(tree.as_fd(), change))

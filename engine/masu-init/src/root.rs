@@ -63,8 +63,7 @@ pub(crate) fn hide(path: &CStr) -> Result<()> {
 
 /// Mounts an empty directory at `path`.
 fn cover(path: &CStr) -> Result<()> {
-    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount(c"tmpfs", path, c"tmpfs", flags, c"nr_inodes=1").at(Part::Attach)
+    rustix::mount::mount(c"tmpfs", path, c"tmpfs", MountFlags::RDONLY, None).at(Part::Attach)
 }
 
 /// Opens a root that stays where it is.
