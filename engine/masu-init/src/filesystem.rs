@@ -67,15 +67,14 @@ pub(crate) fn mount_copy(
     attributes: [Attributes; 2],
     propagation: [Option<Propagation>; 2],
 ) -> Result<()> {
-    if what == CopyUp::Permissions {
-        match path::open(root, path, OFlags::PATH, IN_ROOT) {
-            Err(Errno::NOENT) => (),
-            there => copy::permissions(there.at(Part::OpenTarget)?.as_fd(), tree.as_fd())?,
-        }
-    }
-    let place = above.make_target(root, path, true, IN_ROOT)?;
-    if what != CopyUp::Permissions {
-        copy::up(place.as_fd(), tree.as_fd(), what)?;
+    let there = path::open(root, path, OFlags::PATH, IN_ROOT);
+    let is_new = matches!(there, Err(Errno::NOENT));
+    let place =
+        if is_new { above.make_target(root, path, true, IN_ROOT)? } else { there.at(Part::OpenTarget)? };
+    match what {
+        CopyUp::Permissions if is_new => (),
+        CopyUp::Permissions => copy::permissions(place.as_fd(), tree.as_fd())?,
+        CopyUp::Content | CopyUp::Directory => copy::up(place.as_fd(), tree.as_fd(), what)?,
     }
     set_both(tree.as_fd(), attributes)?;
     attach(tree.as_fd(), place.as_fd())?;

@@ -15,6 +15,9 @@ use crate::{
     path,
 };
 
+/// Before a detach: with shared mounts it would travel to the host.
+const SLAVES: MountPropagationFlags = MountPropagationFlags::DOWNSTREAM.union(MountPropagationFlags::REC);
+
 /// Changes how the mount at `/`, or all mounts, propagate.
 pub(crate) fn set_propagation(propagation: Propagation) -> Result<()> {
     let mut flags = MountPropagationFlags::from_bits_truncate(propagation.mode);
@@ -45,10 +48,8 @@ fn put(tree: BorrowedFd<'_>, place: &CStr) -> Result<()> {
 
 /// Detaches all that is mounted at `path` of the host's tree, or covers it.
 pub(crate) fn hide(path: &CStr) -> Result<()> {
-    // As in `pivot`: the detach must not travel to the host.
-    let slaves = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     loop {
-        match rustix::mount::mount_change(path, slaves) {
+        match rustix::mount::mount_change(path, SLAVES) {
             // Nothing is mounted there any more.
             Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
             outcome => outcome.at(Part::Propagate)?,
@@ -89,8 +90,6 @@ fn pivot(root: BorrowedFd<'_>) -> Result<()> {
     // Both paths may be the same: the host's tree then lies on top of the new root, pivot_root(2), NOTES.
     rustix::process::pivot_root(c".", c".").at(Part::PivotRoot)?;
     rustix::process::fchdir(&host).at(Part::ChangeDirectory)?;
-    // Before the detach: with shared mounts the detach would travel to the host.
-    let slaves = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-    rustix::mount::mount_change(c".", slaves).at(Part::Propagate)?;
+    rustix::mount::mount_change(c".", SLAVES).at(Part::Propagate)?;
     rustix::mount::unmount(c".", UnmountFlags::DETACH).at(Part::Detach)
 }

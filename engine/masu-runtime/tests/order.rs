@@ -593,7 +593,7 @@ proptest! {
         let json = case.config.to_string();
         let config = parse_config(json.as_bytes()).map_err(|error| TestCaseError::fail(format!("{error} {json}")))?;
         let mounts = ContainerMounts::default();
-        let views = ["/proc".to_owned()];
+        let views = if case.no_pivot { vec!["/proc".to_owned()] } else { Vec::new() };
         let mut input = input(&config, &case.host, &case.hierarchies, &mounts);
         input.unified = case.unified;
         input.gate = case.gate;

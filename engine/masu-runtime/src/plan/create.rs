@@ -42,7 +42,7 @@ pub struct CreateInput<'a> {
     pub gate: StartGate,
     /// Whether the root is entered by chroot(2), where pivot_root(2) cannot be used.
     pub no_pivot: bool,
-    /// Where the host has procfs and sysfs, which stay below a root that is entered by chroot(2).
+    /// Where the host has procfs and sysfs, if they stay below a root that is entered by chroot(2).
     pub host_views: &'a [String],
     /// Whether the container keeps the caller's session keyring.
     pub no_new_keyring: bool,
@@ -316,7 +316,7 @@ fn plan_root(plan: &mut Plan, input: &CreateInput<'_>) -> Result<()> {
     make_directory(plan, input)?;
     restrict(plan, input)?;
     let entry = if input.no_pivot { Entry::Chroot } else { Entry::Pivot };
-    for view in input.host_views.iter().filter(|_| input.no_pivot) {
+    for view in input.host_views {
         let path = c_string(origin, view)?;
         plan.push(origin, &Step::HideFromRoot { path: CText::new(&path) })?;
     }

@@ -64,7 +64,7 @@ pub(super) fn io_priority(raw: schema::IoPriority<'_>, at: &Path<'_>) -> Result<
 
 pub(super) fn cpu_affinity(raw: schema::CpuAffinity<'_>, at: &Path<'_>) -> Result<CpuAffinity, ConfigError> {
     let cpus = |list: Option<Str<'_>>, at: &Path<'_>| {
-        let set = number_set(list.as_deref().unwrap_or_default(), MAX_CPU, at)?;
+        let set = number_set(list.as_deref().unwrap_or_default(), MAX_CPU, "", at)?;
         Ok((!set.is_empty()).then_some(set))
     };
     Ok(CpuAffinity {
@@ -82,8 +82,8 @@ pub(super) fn memory_policy(
     let name = raw.mode.unwrap_or_default();
     let mode = find(MEMORY_MODES, &name, "invalid memory policy mode", &mode_at)?;
     let nodes_at = at.field("nodes");
-    let nodes = NumberSet::parse(raw.nodes.as_deref().unwrap_or_default(), MAX_NODE)
-        .map_err(|reason| nodes_at.illegal_hint(format!("invalid memory policy nodes: {reason}"), LIST))?;
+    let text = raw.nodes.as_deref().unwrap_or_default();
+    let nodes = number_set(text, MAX_NODE, "invalid memory policy nodes: ", &nodes_at)?;
     match mode {
         MemoryMode::Default | MemoryMode::Local if !nodes.is_empty() => {
             let count = nodes.len();
@@ -115,8 +115,8 @@ pub(super) fn memory_policy(
     Ok(MemoryPolicy { mode, nodes, flags })
 }
 
-const LIST: &str = "a list is such as 0-3,7";
-
-fn number_set(text: &str, max: u32, at: &Path<'_>) -> Result<NumberSet, ConfigError> {
-    NumberSet::parse(text, max).map_err(|reason| at.illegal_hint(format!("{reason}"), LIST))
+/// Reads a list; `problem` is said before what is wrong with it.
+fn number_set(text: &str, max: u32, problem: &str, at: &Path<'_>) -> Result<NumberSet, ConfigError> {
+    NumberSet::parse(text, max)
+        .map_err(|reason| at.illegal_hint(format!("{problem}{reason}"), "a list is such as 0-3,7"))
 }

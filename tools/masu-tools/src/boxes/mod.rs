@@ -47,6 +47,7 @@ use crate::image::failure;
 use crate::image::pull::{self, Fetch};
 use foreground::Signals;
 use network::Choice;
+use options::Words;
 use userns::Claim;
 
 pub(crate) use options::command;
@@ -56,19 +57,19 @@ pub(crate) const OWN_FAILURE: u8 = 125;
 
 /// Makes the box, runs it and removes it.
 pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCode> {
-    options::check(session, matches)?;
+    let words = Words::read(session, matches);
+    options::check(&words, matches)?;
     let (network, images) = (network::choose(session, matches)?, configure::images(matches)?);
     configure::check(matches, &network)?;
-    let userns = userns::Choice::read(session, matches)?;
+    let userns = userns::Choice::read(matches, words.image.is_none())?;
     let fetch = Fetch::prepare(session, matches)?;
     let store = fetch.store.clone();
     let name = matches.get_one::<String>("name").cloned().map_or_else(random_name, Ok)?;
     refuse_taken_name(&store, &name)?;
-    let image = options::image(session, matches);
-    let homes = image.is_none().then(Homes::read).transpose().map_err(|error| failure(&error))?;
+    let homes = words.image.is_none().then(Homes::read).transpose().map_err(|error| failure(&error))?;
     session.root.prepare()?;
     let caller = Caller::enter(session)?;
-    let origin = Origin::fetch(session, &fetch, matches, &caller, homes, userns.user())?;
+    let origin = Origin::fetch(&fetch, &words, matches, &caller, homes, userns.user())?;
     let fetched = images.iter().map(|image| fetch.image_of(image, &caller.standing));
     let images = fetched.map(|image| Opened::read(&store, image?)).collect::<Result<Vec<_>>>()?;
     let directory = choose_directory(&store, &name)?;
@@ -80,7 +81,7 @@ pub(crate) fn run(session: &Session<'_>, matches: &ArgMatches) -> Result<ExitCod
     let root = match (caller.maps.is_some(), keep) {
         // An ordinary user's mount would end with this process, and its files cannot get other owners.
         (true, _) if keep || is_shifted => Root::Flat,
-        _ if image.is_none() => Root::Volatile,
+        _ if words.image.is_none() => Root::Volatile,
         _ => {
             let wanted = if keep { Root::Overlay } else { Root::Volatile };
             overlay_or_copy(session, wanted, &store, store.path())?
@@ -118,8 +119,8 @@ enum Origin {
 impl Origin {
     /// Fetches the image, if it is one, and puts the options over what it says.
     fn fetch(
-        session: &Session<'_>,
         fetch: &Fetch<'_>,
+        words: &Words<'_>,
         matches: &ArgMatches,
         caller: &Caller,
         homes: Option<Homes>,
@@ -128,7 +129,7 @@ impl Origin {
         let mut origin = match homes {
             Some(homes) => Self::Host(homes, Box::default()),
             None => {
-                let image = options::image(session, matches).unwrap_or_default();
+                let image = words.image.unwrap_or_default();
                 Self::Image(Box::new(Opened::read(&fetch.store, fetch.image_of(image, &caller.standing)?)?))
             }
         };
@@ -138,7 +139,7 @@ impl Origin {
         };
         let run = config.config.get_or_insert_default();
         run.user = user.or_else(|| run.user.take());
-        options::over_image(session, matches, run)?;
+        options::over_image(words, matches, run)?;
         Ok(origin)
     }
 

@@ -111,34 +111,38 @@ fn isolation_options() -> Vec<Arg> {
     ]
 }
 
-/// What stands behind the options: the image, `None` for this machine's own root, and what to run.
-fn behind_options<'a>(session: &Session<'_>, matches: &'a ArgMatches) -> (Option<&'a str>, Vec<&'a str>) {
-    let mut words = all(matches, "words").collect::<Vec<_>>();
-    // clap does not tell of a `--` before them, behind which there is no image.
-    let before = session.given.iter().rev().nth(words.len());
-    if words.is_empty() || before.is_some_and(|before| before == "--") {
-        return (None, words);
-    }
-    (Some(words.remove(0)).filter(|image| *image != "host"), words)
+/// What stands behind the options.
+pub(super) struct Words<'a> {
+    /// The image of the box; `None` for one on this machine's own root.
+    pub(super) image: Option<&'a str>,
+    /// What to run in it; empty for the image's own command.
+    command: Vec<&'a str>,
 }
 
-/// The image of the box; `None` for one on this machine's own root.
-pub(super) fn image<'a>(session: &Session<'_>, matches: &'a ArgMatches) -> Option<&'a str> {
-    behind_options(session, matches).0
+impl<'a> Words<'a> {
+    pub(super) fn read(session: &Session<'_>, matches: &'a ArgMatches) -> Self {
+        let mut words = all(matches, "words").collect::<Vec<_>>();
+        // clap does not tell of a `--` before them, behind which there is no image.
+        let before = session.given.iter().rev().nth(words.len());
+        if words.is_empty() || before.is_some_and(|before| before == "--") {
+            return Self { image: None, command: words };
+        }
+        let image = Some(words.remove(0)).filter(|image| *image != "host");
+        Self { image, command: words }
+    }
 }
 
 /// What is wrong whatever the image is: before anything is fetched.
-pub(super) fn check(session: &Session<'_>, matches: &ArgMatches) -> Result<()> {
+pub(super) fn check(words: &Words<'_>, matches: &ArgMatches) -> Result<()> {
     // Everything behind the image is the program's, so that clap takes an unknown option before it for the image.
-    let image = image(session, matches);
-    if let Some(option) = image.filter(|image| image.starts_with('-')) {
+    if let Some(option) = words.image.filter(|image| image.starts_with('-')) {
         let message = format!("incorrect usage: unexpected argument '{option}' found");
         return Err(Failure::with_hint(message, "masu box --help"));
     }
     log_size(matches)?;
     // The image says nothing that these depend on.
-    over_image(session, matches, &mut RunConfig::default())?;
-    if matches.get_flag("keep") && image.is_none() {
+    over_image(words, matches, &mut RunConfig::default())?;
+    if matches.get_flag("keep") && words.image.is_none() {
         let message =
             "--keep: what is written on this machine's own root is in memory, and goes with the box";
         return Err(Failure::with_hint(message, "-v DIR:DIR for what shall stay"));
@@ -179,15 +183,14 @@ pub(super) fn one<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
 }
 
 /// Puts the options over what the image says of its process.
-pub(super) fn over_image(session: &Session<'_>, matches: &ArgMatches, run: &mut RunConfig) -> Result<()> {
+pub(super) fn over_image(words: &Words<'_>, matches: &ArgMatches, run: &mut RunConfig) -> Result<()> {
     if let Some(text) = one(matches, "entrypoint") {
         run.entrypoint = Some(values::entrypoint(text)?);
         // The image's command belongs to the image's entry point.
         run.cmd = None;
     }
-    let (_, words) = behind_options(session, matches);
-    if !words.is_empty() {
-        run.cmd = Some(words.into_iter().map(ToOwned::to_owned).collect());
+    if !words.command.is_empty() {
+        run.cmd = Some(words.command.iter().map(ToString::to_string).collect());
     }
     if let Some(user) = one(matches, "user") {
         run.user = Some(user.to_owned());

@@ -19,8 +19,7 @@ use masu_image::rootless::{administers_mounts, ids_for_containers};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{getegid, geteuid};
 
-use super::options::{image, one};
-use crate::Session;
+use super::options::one;
 use crate::image::failure;
 
 /// How many ids `auto` takes, if it does not say: what an image of a distribution has.
@@ -40,7 +39,7 @@ impl Choice {
     /// # Errors
     ///
     /// For what is not for this caller.
-    pub(super) fn read(session: &Session<'_>, matches: &ArgMatches) -> Result<Self> {
+    pub(super) fn read(matches: &ArgMatches, is_on_host: bool) -> Result<Self> {
         let Some(text) = one(matches, "userns") else { return Ok(Self::Host) };
         let wrong = |what: &str, hint: &str| Failure::with_hint(format!("--userns {text}: {what}"), hint);
         let (uid, gid) = (geteuid(), getegid());
@@ -49,7 +48,7 @@ impl Choice {
             (("auto", _), false) => {
                 Err(wrong("it is for root", "an ordinary user's box has a user namespace without it"))
             }
-            (("auto", _), true) if image(session, matches).is_none() => {
+            (("auto", _), true) if is_on_host => {
                 Err(wrong("the files of this machine's own root are nobody's then", "an image"))
             }
             (("auto", size), true) => {
